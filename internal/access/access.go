@@ -1,0 +1,278 @@
+// Package access says who calls and what they may do. The decision is taken in one place, Gate.Admit, from the
+// entry of the route that was dispatched: never from a raw path, a Host header or anything else that a caller
+// can write in two ways.
+package access
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"tollgate/internal/apierr"
+)
+
+// Permission is what a route demands of its caller.
+type Permission string
+
+// The permissions.
+const (
+	Public Permission = "public" // anybody, without a key
+	Models Permission = "models" // calls of models and lists of models
+	Admin  Permission = "admin"  // the operator
+)
+
+// Route is one entry of the route table.
+type Route struct {
+	Method     string
+	Path       string // in http.ServeMux's notation
+	Permission Permission
+	Summary    string // one sentence for the OpenAPI description
+}
+
+// Role is what an identity is allowed in general, by LiteLLM's names.
+type Role string
+
+// The roles of this gateway.
+const (
+	ProxyAdmin   Role = "proxy_admin"
+	InternalUser Role = "internal_user"
+)
+
+// Identity is a caller who was let in.
+type Identity struct {
+	Role Role
+	Name string // safe to log: "master", or "anonymous" in a gateway without keys
+}
+
+// Options configure a Gate.
+type Options struct {
+	MasterKey     string         // "" = no key at all: loopback callers only
+	KeyHeader     string         // general_settings.litellm_key_header_name; replaces all other places
+	AllowedIPs    []netip.Prefix // empty = everybody
+	UseForwarded  bool           // use_x_forwarded_for
+	AllowedRoutes []string       // general_settings.allowed_routes; empty = all
+	PublicRoutes  []string       // general_settings.public_routes: served without a key
+}
+
+// Gate decides who may call what. It is immutable and safe for concurrent use.
+type Gate struct {
+	opts   Options
+	master [sha256.Size]byte
+}
+
+// NewGate makes a Gate.
+func NewGate(opts Options) *Gate {
+	return &Gate{opts: opts, master: sha256.Sum256([]byte(opts.MasterKey))}
+}
+
+// HasMasterKey reports whether callers must show a key.
+func (g *Gate) HasMasterKey() bool { return g.opts.MasterKey != "" }
+
+// Admit decides whether the caller of r may use route.
+func (g *Gate) Admit(route *Route, r *http.Request) (Identity, *apierr.Error) {
+	if route.Permission == Public {
+		return Identity{}, nil
+	}
+	if err := g.checkAddress(r); err != nil {
+		return Identity{}, err
+	}
+	if err := g.checkRoute(route); err != nil {
+		return Identity{}, err
+	}
+	if slices.Contains(g.opts.PublicRoutes, route.Path) {
+		return Identity{}, nil
+	}
+	if !g.HasMasterKey() {
+		return g.admitKeyless(route, r)
+	}
+	key, err := g.Key(r)
+	if err != nil {
+		return Identity{}, err
+	}
+	// Hashing first makes the comparison independent of the length and content of what was sent.
+	sum := sha256.Sum256([]byte(key))
+	if subtle.ConstantTimeCompare(sum[:], g.master[:]) == 1 {
+		return Identity{Role: ProxyAdmin, Name: "master"}, nil
+	}
+	return Identity{}, unknownKey(key)
+}
+
+// admitKeyless serves callers on this machine alone: without a master key everybody who can reach the port
+// would spend the operator's money. A browser counts as the site whose script it runs.
+func (g *Gate) admitKeyless(route *Route, r *http.Request) (Identity, *apierr.Error) {
+	if route.Permission == Admin {
+		return Identity{}, unauthorized("Authentication Error, the management API is closed because no master key is set. Set general_settings.master_key or LITELLM_MASTER_KEY and restart.")
+	}
+	if !fromThisMachine(r) {
+		return Identity{}, unauthorized("Authentication Error, this gateway has no master key and therefore serves callers on its own machine only. Set general_settings.master_key or LITELLM_MASTER_KEY and restart.")
+	}
+	return Identity{Role: InternalUser, Name: "anonymous"}, nil
+}
+
+func fromThisMachine(r *http.Request) bool {
+	for _, h := range []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip"} {
+		if r.Header.Get(h) != "" { // came through a proxy: the neighbour's address says nothing of the caller
+			return false
+		}
+	}
+	if origin := r.Header.Get("Origin"); origin != "" && !loopbackOrigin(origin) {
+		return false
+	}
+	if r.Header.Get("Sec-Fetch-Site") == "cross-site" {
+		return false
+	}
+	addr, ok := remoteAddr(r)
+	return ok && addr.IsLoopback()
+}
+
+func loopbackOrigin(origin string) bool {
+	u, err := url.Parse(origin)
+	if err != nil {
+		return false
+	}
+	if u.Hostname() == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(u.Hostname())
+	return err == nil && addr.Unmap().IsLoopback()
+}
+
+func remoteAddr(r *http.Request) (netip.Addr, bool) {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}, false
+	}
+	addr, err := netip.ParseAddr(host)
+	return addr.Unmap(), err == nil
+}
+
+func (g *Gate) checkAddress(r *http.Request) *apierr.Error {
+	if len(g.opts.AllowedIPs) == 0 {
+		return nil
+	}
+	addr, ok := remoteAddr(r)
+	if first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-For"), ","); g.opts.UseForwarded && first != "" {
+		parsed, err := netip.ParseAddr(strings.TrimSpace(first))
+		addr, ok = parsed.Unmap(), err == nil
+	}
+	if ok {
+		for _, p := range g.opts.AllowedIPs {
+			if p.Contains(addr) {
+				return nil
+			}
+		}
+	}
+	return &apierr.Error{Status: http.StatusForbidden, Type: "auth_error", Message: "Access forbidden: IP address " + addr.String() + " not allowed."}
+}
+
+func (g *Gate) checkRoute(route *Route) *apierr.Error {
+	if len(g.opts.AllowedRoutes) == 0 {
+		return nil
+	}
+	for _, allowed := range g.opts.AllowedRoutes {
+		if allowed == route.Path || (allowed == "llm_api_routes" && route.Permission == Models) || (allowed == "management_routes" && route.Permission == Admin) {
+			return nil
+		}
+		if prefix, wild := strings.CutSuffix(allowed, "*"); wild && strings.HasPrefix(route.Path, prefix) {
+			return nil
+		}
+	}
+	return &apierr.Error{Status: http.StatusForbidden, Type: "auth_error", Message: "Access forbidden: Route " + route.Path + " not allowed"}
+}
+
+// keyHeaders are the places of a key in LiteLLM's order; the Authorization header stands second.
+var keyHeaders = []string{"x-litellm-api-key", "Authorization", "API-Key", "x-api-key", "x-goog-api-key", "Ocp-Apim-Subscription-Key"}
+
+// Key finds the caller's key in the request (LiteLLM's order of headers; source: its auth builder).
+func (g *Gate) Key(r *http.Request) (string, *apierr.Error) {
+	if g.opts.KeyHeader != "" {
+		v := r.Header.Get(g.opts.KeyHeader)
+		if v == "" {
+			return "", noKey()
+		}
+		key, ok := cutBearer(v)
+		if !ok {
+			return "", malformedKey()
+		}
+		return key, nil
+	}
+	for _, name := range keyHeaders {
+		v := strings.TrimSpace(r.Header.Get(name))
+		if v == "" {
+			continue
+		}
+		key, prefixed := cutBearer(v)
+		if name == "Authorization" && !prefixed {
+			return "", malformedKey()
+		}
+		if key != "" {
+			return key, nil
+		}
+	}
+	return "", noKey()
+}
+
+// cutBearer understands "Bearer X", "bearer X", "Basic X" (X raw) and the SigV4 form that carries a bearer key
+// in its Credential.
+func cutBearer(v string) (key string, ok bool) {
+	scheme, rest, found := strings.Cut(v, " ")
+	if !found {
+		return v, false
+	}
+	switch {
+	case strings.EqualFold(scheme, "Bearer"), scheme == "Basic":
+		return strings.TrimSpace(rest), true
+	case scheme == "AWS4-HMAC-SHA256":
+		if _, cred, ok := strings.Cut(rest, "Credential=Bearer "); ok {
+			key, _, _ = strings.Cut(cred, "/")
+			return key, true
+		}
+	}
+	return v, false
+}
+
+func unauthorized(message string) *apierr.Error {
+	return &apierr.Error{Status: http.StatusUnauthorized, Type: "auth_error", Message: message}
+}
+
+func noKey() *apierr.Error { return unauthorized("Authentication Error, No api key passed in.") }
+
+func malformedKey() *apierr.Error {
+	return unauthorized("Authentication Error, Malformed API Key passed in. Ensure Key has `Bearer ` prefix.")
+}
+
+// unknownKey answers a key that is not known, in LiteLLM's words. Of the key itself only the end is shown.
+func unknownKey(key string) *apierr.Error {
+	if !strings.HasPrefix(key, "sk-") {
+		return unauthorized("LiteLLM Virtual Key expected. Received=" + masked(key) + ", expected to start with 'sk-'.")
+	}
+	tail := ""
+	if len(key) > 12 {
+		tail = key[len(key)-4:]
+	}
+	sum := sha256.Sum256([]byte(key))
+	return &apierr.Error{
+		Status: http.StatusUnauthorized, Type: "token_not_found_in_db", Param: "key",
+		Message: "Authentication Error, Invalid proxy server token passed. Received API Key = sk-..." + tail + ", Key Hash (Token) =" + hex.EncodeToString(sum[:]) +
+			". Unable to find token in cache or `LiteLLM_VerificationTokenTable`",
+	}
+}
+
+// masked shows the ends of a long text that was sent as a key, and nothing of a short one.
+func masked(key string) string {
+	for _, c := range []byte(key) {
+		if c < 0x20 || c >= 0x7f {
+			return "****"
+		}
+	}
+	if len(key) < 16 {
+		return "****"
+	}
+	return key[:4] + "****" + key[len(key)-4:]
+}

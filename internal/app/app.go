@@ -1,0 +1,154 @@
+// Package app builds everything out of a configuration and owns its life: Open, Reload, Close. It is the one room
+// that knows the whole configuration; every other room takes options of its own.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"sync"
+
+	"tollgate/internal/config"
+	"tollgate/internal/dispatch"
+	"tollgate/internal/egress"
+	"tollgate/internal/gateway"
+	"tollgate/internal/price"
+	"tollgate/internal/provider"
+	"tollgate/internal/telemetry"
+)
+
+// Options are what an App is opened with; they do not change in its life.
+type Options struct {
+	ConfigPath string // "" = the empty configuration, or Config
+	// Config is the text of a configuration in place of a file (a model given on the command line). It does not reload.
+	Config []byte
+	// Model replaces the model of every chat (LiteLLM's --model).
+	Model string
+	Env   func(string) (string, bool) // as os.LookupEnv
+	// Providers makes the openers by provider prefix, anew for each configuration.
+	Providers func(getenv func(string) string, prices *price.Table) map[string]provider.Opener
+	Version   string
+	RootPath  string
+	LogLevel  slog.Level
+	Log       *slog.Logger
+	Metrics   *telemetry.Metrics
+}
+
+// App is a running gateway without its listeners. Its methods are safe for concurrent use.
+type App struct {
+	opts   Options
+	prices *price.Table
+	state  *dispatch.State // cooldowns and counters; outlives reloads
+	// checking asks providers to look at their settings (provider.Checker).
+	checking bool
+	gw       *gateway.Gateway
+
+	mu     sync.Mutex // one reload at a time; guards what follows
+	config *config.Config
+	egress *egress.Egress
+	way    egress.Options // what egress was made with
+}
+
+// ErrConfig says that a configuration has errors; the diagnostics that come with it say which.
+var ErrConfig = errors.New("the configuration has errors")
+
+// Open reads the configuration and builds the gateway. The diagnostics hold warnings and notices even when it
+// succeeds. A deployment that cannot be opened is left out and reported, as LiteLLM does, unless none is left.
+func Open(o Options) (*App, config.Diagnostics, error) {
+	prices, err := price.Builtin()
+	if err != nil {
+		return nil, nil, fmt.Errorf("app: the built-in price table: %w", err)
+	}
+	a := &App{opts: o, prices: prices, state: dispatch.NewState()}
+	cfg, found := a.load()
+	if found.HasErrors() {
+		return nil, found, ErrConfig
+	}
+	for name, value := range cfg.Environment {
+		if err := os.Setenv(name, value.Reveal()); err != nil {
+			return nil, found, fmt.Errorf("app: environment_variables: %w", err)
+		}
+	}
+	b, err := a.build(cfg)
+	if err != nil {
+		return nil, found, err
+	}
+	found = append(found, b.found...)
+	if len(cfg.Models) > 0 && len(b.deployments) == 0 {
+		return nil, found, ErrConfig
+	}
+	a.config = cfg
+	a.gw = gateway.New(gateway.Options{Version: o.Version, RootPath: o.RootPath, Log: o.Log, Metrics: o.Metrics}, b.snapshot)
+	return a, found, nil
+}
+
+// load reads the configuration; nothing is put in force.
+func (a *App) load() (*config.Config, config.Diagnostics) {
+	var cfg *config.Config
+	var found config.Diagnostics
+	if a.opts.Config != nil {
+		cfg, found = config.Parse("command line", a.opts.Config, a.opts.Env)
+	} else {
+		cfg, found = config.Load(a.opts.ConfigPath, a.opts.Env)
+	}
+	if found.HasErrors() {
+		return cfg, found
+	}
+	// What does not fit together is an error to validate, but LiteLLM starts with it, and so do we.
+	for _, d := range config.Check(cfg) {
+		d.Severity = max(d.Severity, config.Warning)
+		found = append(found, d)
+	}
+	return cfg, found
+}
+
+// Handler serves everything.
+func (a *App) Handler() http.Handler { return a.gw }
+
+// Config is the configuration in force.
+func (a *App) Config() *config.Config {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.config
+}
+
+// Reload reads the configuration anew and puts it in force as a whole. When it has errors, or a deployment cannot be
+// opened, the one in force stays, and the error says why. Calls under way keep the configuration that they began with.
+func (a *App) Reload() (config.Diagnostics, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	found, err := a.reload()
+	a.opts.Metrics.Reloaded(err == nil)
+	return found, err
+}
+
+func (a *App) reload() (config.Diagnostics, error) {
+	cfg, found := a.load()
+	if found.HasErrors() {
+		return found, ErrConfig
+	}
+	b, err := a.build(cfg)
+	if err != nil {
+		return found, err
+	}
+	found = append(found, b.found...)
+	if b.found.HasErrors() {
+		return found, ErrConfig
+	}
+	a.config = cfg
+	a.gw.Swap(b.snapshot)
+	return found, nil
+}
+
+// Close releases idle connections. Call it when the listeners have drained.
+func (a *App) Close(context.Context) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.egress != nil {
+		a.egress.CloseIdleConnections()
+	}
+	return nil
+}

@@ -1,0 +1,34 @@
+package cli
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/rs/cors"
+)
+
+// exposedHeaders are what a script in a browser may read of an answer.
+var exposedHeaders = []string{
+	"x-litellm-call-id", "x-litellm-model-id", "x-litellm-model-group", "x-litellm-model-api-base", "x-litellm-version", "x-litellm-response-cost",
+	"x-litellm-key-spend", "x-litellm-attempted-retries", "x-litellm-attempted-fallbacks", "x-request-id", "retry-after", "x-tollgate-dropped-params", "x-tollgate-served-model",
+}
+
+// corsHandler answers browsers as LiteLLM does: LITELLM_CORS_ORIGINS lists the origins ("*" when it is not set), and
+// LITELLM_CORS_ALLOW_CREDENTIALS allows cookies. With "*" no credentials are allowed, whatever is set: any site could
+// use them.
+func corsHandler(env *Environment, next http.Handler) http.Handler {
+	origins := []string{"*"}
+	if text, ok := env.LookupEnv("LITELLM_CORS_ORIGINS"); ok && strings.TrimSpace(text) != "" {
+		origins = nil
+		for _, o := range strings.Split(text, ",") {
+			origins = append(origins, strings.TrimSpace(o))
+		}
+	}
+	credentials, _ := env.LookupEnv("LITELLM_CORS_ALLOW_CREDENTIALS")
+	return cors.New(cors.Options{
+		AllowedOrigins: origins, AllowedHeaders: []string{"*"}, ExposedHeaders: exposedHeaders,
+		AllowedMethods:   []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"},
+		AllowCredentials: strings.EqualFold(credentials, "true") && origins[0] != "*",
+		MaxAge:           600,
+	}).Handler(next)
+}

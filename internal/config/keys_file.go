@@ -1,0 +1,127 @@
+package config
+
+// topLevel is the section of the file itself.
+var topLevel = section{
+	name: "file",
+	doc:  "The configuration of the gateway, as LiteLLM's proxy reads it.",
+	keys: []key{
+		served("model_list", list(object(&modelEntry)), "The deployments."),
+		served("litellm_settings", object(&litellmSettings), litellmSettings.doc),
+		served("general_settings", object(&generalSettings), generalSettings.doc),
+		served("router_settings", object(&routerSettings), routerSettings.doc),
+		served("tollgate_settings", object(&tollgateSettings), tollgateSettings.doc),
+		served("environment_variables", textMap, "Environment variables that are set before anything else is read.").secret(),
+		served("include", textOrTexts, "Files that are merged into this one: lists are joined, other values replaced."),
+		served("credential_list", list(object(&credential)), "Named credentials that deployments refer to."),
+		served("model_group_alias", mapOf(groupAlias), "The old place of router_settings.model_group_alias."),
+
+		accepted("guardrails", list(object(&guardrail)), "Checks of what goes in and comes out.").optional(),
+		accepted("policies", anything, "Which guardrails apply to whom."),
+		accepted("prompts", list(anything), "Stored prompts."),
+		accepted("mcp_servers", mapOf(object(&mcpServer)), "MCP servers that the gateway offers.").optional(),
+		accepted("mcp_tools", list(anything), "Local MCP tools."),
+		accepted("vector_store_registry", list(anything), "Vector stores.").optional(),
+		accepted("search_tools", list(anything), "Search tools.").optional(),
+		accepted("callback_settings", mapOf(anything), "Settings by callback.").optional(),
+		accepted("assistant_settings", object(&assistants), "The provider of the assistants routes.").optional(),
+		accepted("finetune_settings", list(object(&fileProvider)), "Providers of the fine-tuning routes.").optional(),
+		accepted("files_settings", list(object(&fileProvider)), "Providers of the files routes.").optional(),
+		accepted("agent_list", list(anything), "Agents that the gateway offers."),
+	},
+}
+
+var tollgateSettings = section{
+	name: "tollgate_settings",
+	doc:  "Settings that LiteLLM has no name for.",
+	keys: []key{
+		served("compat_status", choice("newest", "legacy"), "Whose statuses refusals have: the newest LiteLLM's, or older ones (401 for a model that is not allowed, 400 for a spent budget).").defaults("newest"),
+		served("allow_url_fetch", boolean, "Fetch image URLs that callers send, private addresses excepted.").defaults("false"),
+		served("extra_ca_file", text, "A PEM bundle that is trusted besides the system's."),
+		served("config_reload", boolean, "Watch the files and reload when they change.").defaults("true"),
+		accepted("budget_mode", text, "How hard budgets are."),
+		accepted("budget_wait", seconds, "Seconds that a call waits for a reservation."),
+		accepted("strict_management_api", boolean, "Refuse unknown fields in management calls."),
+	},
+}
+
+var credential = section{
+	name:     "credential_list[]",
+	doc:      "Values that deployments take by name.",
+	required: []string{"credential_name"},
+	keys: []key{
+		served("credential_name", text, "The name that litellm_credential_name refers to."),
+		served("credential_values", object(&litellmParams), "The values, such as api_key and api_base."),
+		served("credential_info", object(&credentialInfo), "What the credential is for; shown, not used."),
+	},
+}
+
+var credentialInfo = section{
+	name: "credential_info",
+	doc:  "What a credential is for.",
+	open: true,
+	keys: []key{
+		served("description", text, "A sentence about the credential."),
+		served("custom_llm_provider", text, "The provider that it belongs to."),
+	},
+}
+
+var guardrail = section{
+	name: "guardrails[]",
+	doc:  "A check of what goes in or comes out.",
+	open: true,
+	keys: []key{
+		accepted("guardrail_name", text, "The name that requests and keys use."),
+		accepted("litellm_params", object(&guardrailParams), "The kind of guardrail and its settings."),
+		accepted("guardrail_info", mapping, "What the guardrail does; shown."),
+	},
+}
+
+var guardrailParams = section{
+	name: "guardrails[].litellm_params",
+	doc:  "The kind of a guardrail and its settings; other keys belong to the kind.",
+	open: true,
+	keys: []key{
+		accepted("guardrail", text, "The kind of guardrail."),
+		accepted("mode", anything, "When it runs: pre_call, post_call, during_call, logging_only or pre_mcp_call."),
+		accepted("api_key", text, "The guardrail's key.").secret(),
+		accepted("api_base", text, "The guardrail's URL."),
+		accepted("default_on", boolean, "Whether it runs for requests that do not name it."),
+	},
+}
+
+var mcpServer = section{
+	name: "mcp_servers.*",
+	doc:  "An MCP server that the gateway offers.",
+	open: true,
+	keys: []key{
+		accepted("url", text, "The server's URL."),
+		accepted("transport", hint("sse", "http", "stdio"), "How the server is spoken to."),
+		accepted("command", text, "The program of a stdio server."),
+		accepted("args", texts, "The program's arguments."),
+		accepted("env", textMap, "The program's environment.").secret(),
+		accepted("auth_type", hint("none", "api_key", "bearer_token", "basic", "authorization", "oauth2"), "How the gateway authenticates."),
+		accepted("authentication_token", text, "What it authenticates with.").secret(),
+		accepted("allowed_tools", texts, "The tools that are offered."),
+	},
+}
+
+var assistants = section{
+	name: "assistant_settings",
+	doc:  "The provider of the assistants routes.",
+	keys: []key{
+		accepted("custom_llm_provider", text, "The provider that serves the routes."),
+		accepted("litellm_params", mapping, "The credentials of the provider.").secret(),
+	},
+}
+
+var fileProvider = section{
+	name: "files_settings[]",
+	doc:  "A provider of the files or fine-tuning routes.",
+	open: true,
+	keys: []key{
+		accepted("custom_llm_provider", text, "The provider that serves the routes."),
+		accepted("api_base", text, "The URL of the provider."),
+		accepted("api_key", text, "The API key of the provider.").secret(),
+		accepted("api_version", text, "The API version of the provider."),
+	},
+}

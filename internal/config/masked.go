@@ -1,0 +1,42 @@
+package config
+
+import "tollgate/internal/secret"
+
+// Masked returns the parameters as JSON-ready values (see Extra) with every secret
+// masked: what /model/info repeats of them. The map is new at each call.
+func (p Params) Masked() map[string]any {
+	if p.node == nil {
+		return map[string]any{}
+	}
+	out, _ := masked(p.node, object(&litellmParams), false).asJSON().(map[string]any)
+	return out
+}
+
+// masked is a copy of a tree in which secrets read as the mask. hide is set below
+// a key that holds one.
+func masked(n *node, s shape, hide bool) *node {
+	out := *n
+	switch n.kind {
+	case listNode:
+		out.items = make([]*node, len(n.items))
+		for i, item := range n.items {
+			out.items[i] = masked(item, s.element(), hide)
+		}
+	case mapNode:
+		out.entries = make([]entry, len(n.entries))
+		for i, e := range n.entries {
+			inner, secretHere := s.element(), secretName(e.key)
+			if s.kind == sectionKind {
+				row, _ := s.section.find(e.key)
+				inner, secretHere = row.shape, secretKey(s.section, e.key)
+			}
+			e.value = masked(e.value, inner, hide || secretHere)
+			out.entries[i] = e
+		}
+	default:
+		if hide && !n.isNull() {
+			out.tag, out.text = "!!str", secret.Mask
+		}
+	}
+	return &out
+}

@@ -1,0 +1,293 @@
+package config
+
+import (
+	"time"
+
+	"tollgate/internal/secret"
+)
+
+// Config is a configuration as it was read: includes merged, environment
+// references resolved, defaults applied. It is never changed after Load and
+// safe for concurrent use.
+type Config struct {
+	// Models are the deployments in the order of the file. An entry whose
+	// organization is a list stands here once per organisation; an entry whose
+	// supported_environments leave out LITELLM_ENVIRONMENT does not stand here.
+	Models      []Model
+	Litellm     LitellmSettings
+	General     GeneralSettings
+	Router      RouterSettings
+	Tollgate    TollgateSettings
+	Credentials []Credential
+	// Environment is the environment_variables section, resolved. The
+	// application sets it into the process; it has already been in force for
+	// every os.environ/ reference of the file.
+	Environment map[string]secret.String
+	// Files are all files read, the main one first: what a watcher watches.
+	// A file that could not be read is listed too, so that its coming is seen.
+	Files []string
+
+	root      *node
+	positions map[string]Position
+}
+
+// Position is a place in a configuration file. Line and Column count from 1,
+// Column in characters. The zero value means that a value has no place (a default).
+type Position struct {
+	File   string `json:"file,omitempty"`
+	Line   int    `json:"line,omitempty"`
+	Column int    `json:"column,omitempty"`
+}
+
+// Model is one deployment: one upstream target behind an alias.
+type Model struct {
+	// Name is the alias (model_name); it may hold `*`.
+	Name   string    `key:"model_name"`
+	Params Params    `key:"litellm_params"`
+	Info   ModelInfo `key:"model_info"`
+	Pos    Position
+	// Path is where the entry stands in the merged configuration, model_list[3].
+	Path string
+}
+
+// Params is the litellm_params of a deployment. The fields are what the gateway
+// itself uses whatever the provider is; a provider reads its own keys with
+// Provider, and Extra holds default request parameters.
+type Params struct {
+	Model             string        `key:"model"` // "<provider>/<id>", as written
+	CustomLLMProvider string        `key:"custom_llm_provider"`
+	APIKey            secret.String `key:"api_key"`
+	APIBase           string        `key:"api_base"` // base_url when api_base is absent
+	APIVersion        string        `key:"api_version"`
+	Organization      string        `key:"organization"`
+	CredentialName    string        `key:"litellm_credential_name"`
+
+	TPM                 *int64         `key:"tpm"` // tokens per minute
+	RPM                 *int64         `key:"rpm"` // requests per minute
+	Weight              *float64       `key:"weight"`
+	Order               *int           `key:"order"`
+	MaxParallelRequests *int           `key:"max_parallel_requests"`
+	Timeout             *time.Duration `key:"timeout"`
+	StreamTimeout       *time.Duration `key:"stream_timeout"`
+	MaxRetries          *int           `key:"max_retries"`
+	NumRetries          *int           `key:"num_retries"`
+	CooldownTime        *time.Duration `key:"cooldown_time"` // 0 = never cool
+	Tags                []string       `key:"tags"`
+	TagRegex            []string       `key:"tag_regex"` // each compiles
+
+	MaxBudget      Decimal `key:"max_budget"` // USD
+	BudgetDuration string  `key:"budget_duration"`
+	// Costs are the price keys of the entry (input_cost_per_token ...) as exact
+	// decimal text in USD; litellm_params wins over model_info.
+	Costs map[string]Decimal
+
+	DropParams             *bool                    `key:"drop_params"`
+	ModifyParams           *bool                    `key:"modify_params"`
+	AdditionalDropParams   []string                 `key:"additional_drop_params"`
+	AllowedOpenAIParams    []string                 `key:"allowed_openai_params"`
+	ExtraHeaders           map[string]secret.String `key:"extra_headers"` // headers is merged in, extra_headers wins
+	ExtraBody              map[string]any           `key:"extra_body"`
+	MockResponse           string                   `key:"mock_response"`
+	ClientsideAuthParams   []ClientsideAuthParam    `key:"configurable_clientside_auth_params"`
+	MergeReasoningContent  bool                     `key:"merge_reasoning_content_in_choices"`
+	Keepalive              *time.Duration           `key:"keepalive_seconds"`
+	AllowKeepaliveOverride bool                     `key:"allow_client_keepalive_override"`
+
+	node *node
+	path string
+}
+
+// ClientsideAuthParam is a field that a request's body may override. Pattern is
+// empty when any value may be given, else the regular expression that the value must match.
+type ClientsideAuthParam struct {
+	Name    string
+	Pattern string
+}
+
+// Decimal is the text of a decimal number, exact as it was written ("0.0000025",
+// "1e-6"), never negative. The empty text means that none was given.
+type Decimal string
+
+// ModelInfo is what a model_list entry says about its model.
+type ModelInfo struct {
+	// ID names the deployment. When the file gives none it is made from the
+	// entry's name and parameters, see deploymentID.
+	ID                    string         `key:"id"`
+	Mode                  string         `key:"mode"`
+	BaseModel             string         `key:"base_model"`
+	Description           string         `key:"description"`
+	Version               string         `key:"version"`
+	Tier                  string         `key:"tier"`
+	MaxTokens             *int64         `key:"max_tokens"`
+	MaxInputTokens        *int64         `key:"max_input_tokens"`
+	MaxOutputTokens       *int64         `key:"max_output_tokens"`
+	AccessGroups          []string       `key:"access_groups"`
+	SupportedEnvironments []string       `key:"supported_environments"`
+	Blocked               bool           `key:"blocked"`
+	EnableTagFiltering    *bool          `key:"enable_tag_filtering"`
+	HealthCheckModel      string         `key:"health_check_model"`
+	HealthCheckTimeout    *time.Duration `key:"health_check_timeout"`
+	HealthCheckMaxTokens  *int           `key:"health_check_max_tokens"`
+	HealthCheckDisabled   bool           `key:"disable_background_health_check"`
+
+	node *node
+}
+
+// Credential is an entry of credential_list. Its values are already merged into
+// the deployments that name it.
+type Credential struct {
+	Name string
+	Pos  Position
+}
+
+// LitellmSettings is litellm_settings, without the keys that it shares with
+// router_settings: those are resolved into RouterSettings.
+type LitellmSettings struct {
+	DropParams                bool              `key:"drop_params"`
+	ModifyParams              bool              `key:"modify_params"`
+	ContextWindowFallbackDict map[string]string `key:"context_window_fallback_dict"`
+	ModelAliasMap             map[string]string `key:"model_alias_map"`
+	SSLVerify                 SSLVerify         `key:"ssl_verify"`
+	JSONLogs                  bool              `key:"json_logs"`
+	SetVerbose                bool              `key:"set_verbose"`
+	ModelAccessDeniedMessage  string            `key:"model_access_denied_message"`
+	SSEKeepalivePingInterval  *time.Duration    `key:"sse_keepalive_ping_interval_seconds"`
+	RequireAuthForMetrics     bool              `key:"require_auth_for_metrics_endpoint"` // true unless the file says false
+}
+
+// SSLVerify says how an upstream's certificate is checked. The zero value
+// checks it against the system's roots.
+type SSLVerify struct {
+	Disabled bool
+	CAFile   string // PEM bundle to trust instead
+}
+
+// GeneralSettings is general_settings.
+type GeneralSettings struct {
+	MasterKey   secret.String `key:"master_key"`   // empty = none
+	DatabaseURL secret.String `key:"database_url"` // empty = embedded store
+
+	CompletionModel string `key:"completion_model"`
+	EmbeddingModel  string `key:"embedding_model"`
+
+	MaxRequestSizeMB          float64 `key:"max_request_size_mb"` // 32 when absent
+	GlobalMaxParallelRequests *int    `key:"global_max_parallel_requests"`
+
+	AllowClientSideCredentials bool `key:"allow_client_side_credentials"`
+	ForwardClientHeaders       bool `key:"forward_client_headers_to_llm_api"`
+	AlwaysIncludeStreamUsage   bool `key:"always_include_stream_usage"`
+	AllowMockTestingParams     bool `key:"dangerously_allow_mock_testing_request_params"`
+	StoreModelInDB             bool `key:"store_model_in_db"`
+
+	KeyHeaderName       string   `key:"litellm_key_header_name"`
+	AllowedRoutes       []string `key:"allowed_routes"`
+	PublicRoutes        []string `key:"public_routes"`
+	AllowedIPs          []string `key:"allowed_ips"` // addresses or CIDR ranges, each parses
+	UseXForwardedFor    bool     `key:"use_x_forwarded_for"`
+	TrustedProxyRanges  []string `key:"trusted_proxy_ranges"` // CIDR ranges or addresses, each parses
+	BackgroundHealth    bool     `key:"background_health_checks"`
+	HealthCheckDetails  bool     `key:"health_check_details"` // true when absent
+	HealthCheckParallel *int     `key:"health_check_concurrency"`
+
+	HealthCheckInterval time.Duration `key:"health_check_interval"` // 300 s when absent
+}
+
+// RouterSettings is router_settings, completed with what litellm_settings says
+// for the keys that both have (router_settings wins) and with LiteLLM's defaults.
+type RouterSettings struct {
+	RoutingStrategy     string              `key:"routing_strategy"` // simple-shuffle when absent
+	RoutingStrategyArgs RoutingStrategyArgs `key:"routing_strategy_args"`
+	RoutingGroups       []RoutingGroup      `key:"routing_groups"`
+
+	NumRetries    int            `key:"num_retries"`   // 2 when absent
+	MaxFallbacks  int            `key:"max_fallbacks"` // 5 when absent
+	Timeout       time.Duration  `key:"timeout"`       // 6000 s when absent; litellm_settings.request_timeout
+	StreamTimeout *time.Duration `key:"stream_timeout"`
+	RetryAfter    time.Duration  `key:"retry_after"` // the least wait between attempts
+
+	AllowedFails       int           `key:"allowed_fails"` // 3 when absent
+	CooldownTime       time.Duration `key:"cooldown_time"` // 5 s when absent
+	DisableCooldowns   bool          `key:"disable_cooldowns"`
+	AllowedFailsPolicy ErrorCounts   `key:"allowed_fails_policy"`
+
+	RetryPolicy           ErrorCounts            `key:"retry_policy"`
+	ModelGroupRetryPolicy map[string]ErrorCounts `key:"model_group_retry_policy"`
+
+	Fallbacks              []Fallback       `key:"fallbacks"`
+	ContextWindowFallbacks []Fallback       `key:"context_window_fallbacks"`
+	ContentPolicyFallbacks []Fallback       `key:"content_policy_fallbacks"`
+	DefaultFallbacks       []FallbackTarget `key:"default_fallbacks"` // fallbacks["*"] is left in Fallbacks
+
+	ModelGroupAlias map[string]GroupAlias `key:"model_group_alias"`
+
+	EnablePreCallChecks   bool     `key:"enable_pre_call_checks"`
+	OptionalPreCallChecks []string `key:"optional_pre_call_checks"`
+	EnableTagFiltering    bool     `key:"enable_tag_filtering"`
+	TagFilteringMatchAny  bool     `key:"tag_filtering_match_any"` // true when absent
+
+	DefaultParams              Params `key:"default_litellm_params"`
+	DefaultMaxParallelRequests *int   `key:"default_max_parallel_requests"`
+}
+
+// RoutingStrategyArgs tunes the strategies that measure.
+type RoutingStrategyArgs struct {
+	TTL                 time.Duration  `key:"ttl"`                   // 3600 s when absent
+	LowestLatencyBuffer float64        `key:"lowest_latency_buffer"` // 0 when absent
+	MaxLatencyListSize  int            `key:"max_latency_list_size"` // 10 when absent
+	RollingWindow       *time.Duration `key:"rolling_window"`
+}
+
+// RoutingGroup gives some models a strategy of their own.
+type RoutingGroup struct {
+	GroupName           string              `key:"group_name"`
+	Models              []string            `key:"models"`
+	RoutingStrategy     string              `key:"routing_strategy"`
+	RoutingStrategyArgs RoutingStrategyArgs `key:"routing_strategy_args"`
+}
+
+// ErrorCounts is a retry_policy or an allowed_fails_policy: how many retries, or
+// how many failures, a kind of error is allowed. nil = the general number.
+type ErrorCounts struct {
+	BadRequest             *int `key:"BadRequestErrorRetries,BadRequestErrorAllowedFails"`
+	Authentication         *int `key:"AuthenticationErrorRetries,AuthenticationErrorAllowedFails"`
+	Timeout                *int `key:"TimeoutErrorRetries,TimeoutErrorAllowedFails"`
+	RateLimit              *int `key:"RateLimitErrorRetries,RateLimitErrorAllowedFails"`
+	ContentPolicyViolation *int `key:"ContentPolicyViolationErrorRetries,ContentPolicyViolationErrorAllowedFails"`
+	InternalServer         *int `key:"InternalServerErrorRetries,InternalServerErrorAllowedFails"`
+	ServiceUnavailable     *int `key:"ServiceUnavailableErrorAllowedFails"`
+	BadGateway             *int `key:"BadGatewayErrorAllowedFails"`
+	NotFound               *int `key:"NotFoundErrorAllowedFails"`
+}
+
+// Fallback is one link of a fallback list: when Model fails, Targets are tried in order.
+type Fallback struct {
+	Model   string // "*" = any model without an entry of its own
+	Targets []FallbackTarget
+	Pos     Position
+	Path    string
+}
+
+// FallbackTarget is one model to fall back to. Params, mostly nil, override the
+// request's fields for that attempt (the {model, ...} form).
+type FallbackTarget struct {
+	Model  string
+	Params map[string]any
+	Pos    Position
+	Path   string
+}
+
+// GroupAlias is what an entry of model_group_alias stands for. A hidden alias is
+// served but not listed.
+type GroupAlias struct {
+	Model  string
+	Hidden bool
+	Pos    Position
+}
+
+// TollgateSettings is tollgate_settings: what LiteLLM has no name for.
+type TollgateSettings struct {
+	CompatStatus  string `key:"compat_status"`   // "newest" when absent, or "legacy"
+	AllowURLFetch bool   `key:"allow_url_fetch"` // fetch URLs that callers send
+	ExtraCAFile   string `key:"extra_ca_file"`   // PEM bundle trusted besides the system's
+	ConfigReload  bool   `key:"config_reload"`   // true when absent: watch the files
+}

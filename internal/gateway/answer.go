@@ -1,0 +1,144 @@
+package gateway
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"tollgate/internal/jsonscan"
+	"tollgate/internal/money"
+	"tollgate/internal/openai"
+	"tollgate/internal/price"
+)
+
+// answer writes what the upstream gave, in one piece or as a stream.
+func (q *request) answer() error {
+	d := q.out.Deployment
+	q.rec.Group, q.rec.Deployment, q.rec.Upstream = q.out.Group, d.ID, d.UpstreamID
+	q.rec.Retries, q.rec.Fallbacks = q.out.Retries, q.out.Fallbacks
+	if q.stream != nil {
+		return q.answerStream()
+	}
+	return q.answerOnce()
+}
+
+func (q *request) answerOnce() error {
+	members, err := jsonscan.Object(q.reply.Body, make([]jsonscan.Member, 0, 12))
+	if err != nil {
+		return err
+	}
+	if raw, ok := jsonscan.Find(members, "usage"); ok {
+		if u, ok := openai.ParseUsage(raw); ok {
+			q.count(u)
+		}
+	}
+	var set []jsonscan.Field
+	if served, ok := jsonscan.Find(members, "model"); ok {
+		set = append(set, jsonscan.Field{Name: "model", Value: q.modelInReply(served)})
+	}
+	parts := jsonscan.Splice(q.reply.Body, members, set, nil)
+
+	h := q.w.Header()
+	q.replyHeaders(h, q.reply.Meta)
+	if cost, ok := q.cost(); ok && cost != 0 {
+		h["X-Litellm-Response-Cost"] = []string{cost.PythonFloat()}
+	}
+	h["Content-Type"] = []string{"application/json"}
+	h["Content-Length"] = []string{strconv.FormatInt(parts.Len(), 10)}
+	q.rec.Status = http.StatusOK
+	q.rec.FirstByte = time.Since(q.rec.Started)
+	q.w.WriteHeader(http.StatusOK)
+	for _, part := range parts {
+		if _, err := q.w.Write(part); err != nil {
+			return err // the caller is gone: fail notes it
+		}
+	}
+	return nil
+}
+
+// modelInReply is the name that the answer carries: what the caller asked for, or what really served where a
+// fallback did or the path named the model (as LiteLLM restamps).
+func (q *request) modelInReply(served []byte) []byte {
+	if q.out.FellBack {
+		return jsonscan.Text(q.out.Deployment.UpstreamID)
+	}
+	if q.asked == "" {
+		if q.pathModel != "" {
+			return served
+		}
+		return jsonscan.Text(q.rec.Alias)
+	}
+	return jsonscan.Text(q.asked)
+}
+
+// count notes the token counts of the upstream.
+func (q *request) count(u openai.Usage) {
+	q.rec.PromptTokens, q.rec.CompletionTokens = u.PromptTokens, u.CompletionTokens
+	q.rec.CachedTokens, q.rec.ReasoningTokens = u.CachedTokens, u.ReasoningTokens
+	q.rec.UsageKnown = true
+	q.out.Record(u)
+}
+
+// cost prices the call by the rates of the deployment that answered; ok is false where they are not known.
+func (q *request) cost() (money.USD, bool) {
+	m := q.snap.Models.byID(q.out.Deployment.ID)
+	if m == nil || !q.rec.UsageKnown {
+		return 0, false
+	}
+	cost, known := price.Cost(m.Rates, price.Usage{
+		Prompt: int64(q.rec.PromptTokens), Cached: int64(q.rec.CachedTokens), Completion: int64(q.rec.CompletionTokens),
+	})
+	if known {
+		q.rec.Cost = cost.String()
+	}
+	return cost, known
+}
+
+// replyHeaders sets the headers that tell how a call was served (LiteLLM's names, and ours where it has none).
+func (q *request) replyHeaders(h http.Header, meta openai.Meta) {
+	d := q.out.Deployment
+	m := q.snap.Models.byID(d.ID)
+	h["X-Litellm-Model-Id"] = []string{d.ID}
+	h["X-Litellm-Model-Group"] = []string{q.out.Group}
+	if m != nil && m.APIBase != "" {
+		h["X-Litellm-Model-Api-Base"] = []string{m.APIBase}
+	}
+	h["X-Litellm-Key-Spend"] = []string{"0.0"}
+	h["X-Litellm-Attempted-Retries"] = []string{strconv.Itoa(q.out.Retries)}
+	h["X-Litellm-Attempted-Fallbacks"] = []string{strconv.Itoa(q.out.Fallbacks)}
+	h["X-Tollgate-Served-Model"] = []string{d.UpstreamID}
+	if len(meta.Dropped) > 0 {
+		h["X-Tollgate-Dropped-Params"] = []string{strings.Join(meta.Dropped, ", ")}
+	}
+	upstreamHeaders(h, meta.Header)
+	var waited time.Duration
+	for _, a := range q.out.Attempts {
+		waited += a.Duration
+	}
+	q.rec.Upstreams = waited
+	total := time.Since(q.rec.Started)
+	h["X-Litellm-Response-Duration-Ms"] = []string{millis(total)}
+	h["X-Litellm-Overhead-Duration-Ms"] = []string{millis(max(total-waited, 0))}
+}
+
+func millis(d time.Duration) string {
+	return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', -1, 64)
+}
+
+// withheld are upstream headers that concern the upstream's connection or its own sessions.
+var withheld = []string{"Set-Cookie", "Connection", "Keep-Alive", "Transfer-Encoding", "Content-Length", "Www-Authenticate"}
+
+// upstreamHeaders repeats the upstream's headers under LiteLLM's prefix, and its rate limits under their own names too.
+func upstreamHeaders(h, upstream http.Header) {
+	for name, values := range upstream {
+		if len(values) == 0 || slices.Contains(withheld, name) {
+			continue
+		}
+		h["llm_provider-"+strings.ToLower(name)] = values[:1]
+		if strings.HasPrefix(name, "X-Ratelimit-") {
+			h[name] = values[:1]
+		}
+	}
+}

@@ -1,0 +1,201 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"tollgate/internal/jsonscan"
+	"tollgate/internal/openai"
+	"tollgate/internal/provider"
+)
+
+// This file answers legacy text completions by chat, for providers that have no completions of their own.
+
+// maxPrompts bounds the chat calls that one request for completions may cause.
+const maxPrompts = 20
+
+func completionError(param, message string) error {
+	return badBody(openai.OpCompletion, &openai.ParseError{Param: param, Message: message})
+}
+
+// prompts reads the prompt: a text or a list of texts. Token arrays have no meaning for another model's chat.
+func prompts(r *openai.Request) ([]string, error) {
+	raw, _ := r.Get("prompt")
+	var one string
+	if json.Unmarshal(raw, &one) == nil {
+		return []string{one}, nil
+	}
+	var many []string
+	if json.Unmarshal(raw, &many) != nil || len(many) == 0 {
+		return nil, completionError("prompt", "Invalid type for 'prompt': this model takes a string or a list of strings.")
+	}
+	if len(many) > maxPrompts {
+		return nil, completionError("prompt", fmt.Sprintf("Too many prompts: at most %d in one call of this model.", maxPrompts))
+	}
+	return many, nil
+}
+
+// textOnly are members of a text completion that a chat does not know.
+func textOnly(name []byte) bool {
+	switch string(name) {
+	case "prompt", "suffix", "echo", "best_of", "logprobs":
+		return true
+	}
+	return false
+}
+
+func chatRequest(r *openai.Request, prompt string) (*openai.Request, error) {
+	messages := append(append([]byte(`[{"role":"user","content":`), jsonscan.Text(prompt)...), "}]"...)
+	body := jsonscan.Splice(r.Body, r.Members, []jsonscan.Field{{Name: "messages", Value: messages}}, textOnly).Bytes()
+	return openai.ParseRequest(openai.OpChat, body)
+}
+
+type textChoice struct {
+	Text         string          `json:"text"`
+	Index        int             `json:"index"`
+	Logprobs     json.RawMessage `json:"logprobs"`
+	FinishReason *string         `json:"finish_reason"`
+}
+
+type textCompletion struct {
+	ID      string          `json:"id"`
+	Object  string          `json:"object"`
+	Created int64           `json:"created"`
+	Model   string          `json:"model"`
+	Choices []textChoice    `json:"choices"`
+	Usage   json.RawMessage `json:"usage,omitempty"`
+}
+
+// chatAnswer is the part of a chat's answer, or of one chunk of it, that a text completion repeats.
+type chatAnswer struct {
+	ID      string `json:"id"`
+	Created int64  `json:"created"`
+	Model   string `json:"model"`
+	Choices []struct {
+		Index        int       `json:"index"`
+		Message      chatDelta `json:"message"`
+		Delta        chatDelta `json:"delta"`
+		FinishReason *string   `json:"finish_reason"`
+	} `json:"choices"`
+	Usage json.RawMessage `json:"usage"`
+}
+
+type chatDelta struct {
+	Content *string `json:"content"`
+}
+
+func (d chatDelta) text() string {
+	if d.Content == nil {
+		return ""
+	}
+	return *d.Content
+}
+
+func completeByChat(ctx context.Context, c provider.Chatter, r *openai.Request) (*openai.Response, error) {
+	texts, err := prompts(r)
+	if err != nil {
+		return nil, err
+	}
+	answers := make([]*openai.Response, len(texts))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, prompt := range texts {
+		group.Go(func() error {
+			chat, err := chatRequest(r, prompt)
+			if err != nil {
+				return badBody(openai.OpCompletion, err)
+			}
+			answers[i], err = c.Chat(ctx, chat)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return joinCompletions(answers)
+}
+
+// joinCompletions numbers the choices through and adds the token counts up.
+func joinCompletions(answers []*openai.Response) (*openai.Response, error) {
+	out := textCompletion{Object: "text_completion", Choices: []textChoice{}}
+	var sum openai.Usage
+	for i, a := range answers {
+		var chat chatAnswer
+		if err := json.Unmarshal(a.Body, &chat); err != nil {
+			return nil, fmt.Errorf("the upstream's chat answer: %w", err)
+		}
+		if i == 0 {
+			out.ID, out.Created, out.Model = textID(chat.ID), chat.Created, chat.Model
+		}
+		for _, ch := range chat.Choices {
+			out.Choices = append(out.Choices, textChoice{Text: ch.Message.text(), Index: len(out.Choices), FinishReason: ch.FinishReason})
+		}
+		if u, ok := openai.ParseUsage(chat.Usage); ok {
+			sum.PromptTokens += u.PromptTokens
+			sum.CompletionTokens += u.CompletionTokens
+			sum.TotalTokens += u.TotalTokens
+		}
+		out.Usage = chat.Usage
+	}
+	if len(answers) > 1 {
+		out.Usage = []byte(`{"prompt_tokens":` + strconv.Itoa(sum.PromptTokens) + `,"completion_tokens":` + strconv.Itoa(sum.CompletionTokens) +
+			`,"total_tokens":` + strconv.Itoa(sum.TotalTokens) + `}`)
+	}
+	body, err := json.Marshal(out)
+	if err != nil {
+		return nil, err
+	}
+	return &openai.Response{Meta: answers[0].Meta, Body: body}, nil
+}
+
+func textID(chatID string) string { return "cmpl-" + strings.TrimPrefix(chatID, "chatcmpl-") }
+
+func completeStreamByChat(ctx context.Context, c provider.Chatter, r *openai.Request) (openai.Stream, error) {
+	texts, err := prompts(r)
+	if err != nil {
+		return nil, err
+	}
+	if len(texts) != 1 {
+		return nil, completionError("prompt", "A stream takes one prompt: this model answers several only without 'stream'.")
+	}
+	chat, err := chatRequest(r, texts[0])
+	if err != nil {
+		return nil, badBody(openai.OpCompletion, err)
+	}
+	s, err := c.ChatStream(ctx, chat)
+	if err != nil {
+		return nil, err
+	}
+	return &textStream{Stream: s}, nil
+}
+
+// textStream turns the chunks of a chat into those of a text completion.
+type textStream struct {
+	openai.Stream
+}
+
+// Next implements openai.Stream.
+func (s *textStream) Next() (openai.Chunk, error) {
+	chunk, err := s.Stream.Next()
+	if err != nil {
+		return openai.Chunk{}, err
+	}
+	var chat chatAnswer
+	if err := json.Unmarshal(chunk.Data, &chat); err != nil {
+		return openai.Chunk{}, fmt.Errorf("the upstream's chunk: %w", err)
+	}
+	out := textCompletion{ID: textID(chat.ID), Object: "text_completion", Created: chat.Created, Model: chat.Model, Choices: []textChoice{}}
+	for _, ch := range chat.Choices {
+		out.Choices = append(out.Choices, textChoice{Text: ch.Delta.text(), Index: ch.Index, FinishReason: ch.FinishReason})
+	}
+	if !bytes.Equal(chat.Usage, []byte("null")) {
+		out.Usage = chat.Usage
+	}
+	data, err := json.Marshal(out)
+	return openai.Chunk{Data: data}, err
+}

@@ -1,0 +1,76 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"tollgate/internal/apierr"
+	"tollgate/internal/dispatch"
+	"tollgate/internal/openai"
+)
+
+// dispatch has the call answered by one of the deployments behind its alias.
+func (q *request) dispatch() error {
+	if q.body.Stream && (q.op == openai.OpChat || q.op == openai.OpCompletion) {
+		q.events = newEvents(q.w, q.snap.Keepalive)
+		return q.openStream()
+	}
+	var err error
+	q.reply, q.out, err = dispatch.Call(q.ctx, q.snap.Router, q.query, func(ctx context.Context, t dispatch.Target) (*openai.Response, error) {
+		body, err := q.body.With(t.Overrides)
+		if err != nil {
+			return nil, badBody(q.op, err)
+		}
+		return ask(ctx, q.op, t, body)
+	})
+	return err
+}
+
+func (q *request) openStream() error {
+	var err error
+	q.stream, q.out, err = q.snap.Router.Stream(q.ctx, q.query, func(ctx context.Context, t dispatch.Target) (openai.Stream, error) {
+		body, err := q.body.With(t.Overrides)
+		if err != nil {
+			return nil, badBody(q.op, err)
+		}
+		if q.op == openai.OpChat {
+			return t.Chatter.ChatStream(ctx, body)
+		}
+		if t.Completer != nil {
+			return t.Completer.CompleteStream(ctx, body)
+		}
+		return completeStreamByChat(ctx, t.Chatter, body)
+	})
+	return err
+}
+
+// ask makes one unary call of a deployment.
+func ask(ctx context.Context, op openai.Operation, t dispatch.Target, body *openai.Request) (*openai.Response, error) {
+	switch op {
+	case openai.OpChat:
+		return t.Chatter.Chat(ctx, body)
+	case openai.OpCompletion:
+		if t.Completer != nil {
+			return t.Completer.Complete(ctx, body)
+		}
+		return completeByChat(ctx, t.Chatter, body)
+	case openai.OpEmbedding:
+		if t.Embedder != nil {
+			return t.Embedder.Embed(ctx, body)
+		}
+	case openai.OpRerank:
+		if t.Reranker != nil {
+			return t.Reranker.Rerank(ctx, body)
+		}
+	}
+	return nil, cannot(op, t)
+}
+
+// cannot refuses an operation that the provider of a deployment does not have.
+func cannot(op openai.Operation, t dispatch.Target) error {
+	return &apierr.Error{
+		Status: http.StatusBadRequest, Type: "invalid_request_error", Param: "model",
+		Message: fmt.Sprintf("%s: the model %s (%s) does not serve this operation. Call `/model_group/info` to see each model's mode.", op, t.Group, t.Model),
+	}
+}

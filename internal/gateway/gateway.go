@@ -1,0 +1,83 @@
+// Package gateway is the data plane: it finds the route of a request, asks access who may pass, sends the call
+// through dispatch and writes the answer. request.go holds the way of one call of a model route from top to
+// bottom; routes.go shows every route on one page.
+package gateway
+
+import (
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"tollgate/internal/access"
+	"tollgate/internal/apierr"
+	"tollgate/internal/dispatch"
+	"tollgate/internal/openai"
+	"tollgate/internal/telemetry"
+)
+
+// Snapshot is what the configuration says to the gateway. It is immutable; a reload swaps it as a whole, and a
+// request keeps the one that it started with.
+type Snapshot struct {
+	Gate   *access.Gate
+	Router *dispatch.Router
+	Models *Models
+
+	MaxBody int64 // bytes of a request body, 0 = no bound
+	// Overrides name the model of an operation whatever the caller asked (completion_model, --model, embedding_model).
+	Overrides map[openai.Operation]string
+	// ModelAliases rename what callers ask before anything else (model_alias_map).
+	ModelAliases map[string]string
+	// AlwaysIncludeUsage gives every caller of a stream the usage chunk (always_include_stream_usage).
+	AlwaysIncludeUsage bool
+	// ClientCredentials lets bodies carry api_key, api_base and the like (allow_client_side_credentials).
+	ClientCredentials bool
+	// MockTesting lets the master key send mock_testing_* fields.
+	MockTesting bool
+	// Keepalive is the longest silence of a stream before a comment is sent; 0 = none is ever sent.
+	Keepalive time.Duration
+	// HealthTimeout bounds the probe of one deployment.
+	HealthTimeout time.Duration
+	// LogLevel is shown by the readiness answer.
+	LogLevel string
+}
+
+// Options are what lives longer than a configuration.
+type Options struct {
+	Version  string
+	RootPath string // SERVER_ROOT_PATH: a prefix under which every route is served as well
+	Log      *slog.Logger
+	Metrics  *telemetry.Metrics
+}
+
+// Gateway serves HTTP. It is safe for concurrent use.
+type Gateway struct {
+	opts Options
+	snap atomic.Pointer[Snapshot] // never nil once New has returned
+	mux  *http.ServeMux
+}
+
+// New makes a gateway that serves first.
+func New(opts Options, first *Snapshot) *Gateway {
+	g := &Gateway{opts: opts, mux: http.NewServeMux()}
+	g.snap.Store(first)
+	g.register(g.routes())
+	return g
+}
+
+// Swap puts a new configuration in force for all requests that start from now on.
+func (g *Gateway) Swap(s *Snapshot) { g.snap.Store(s) }
+
+// ServeHTTP implements http.Handler.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r, ok := g.canonical(r)
+	if !ok {
+		notFound().Write(w)
+		return
+	}
+	g.mux.ServeHTTP(w, r)
+}
+
+func notFound() *apierr.Error {
+	return &apierr.Error{Status: http.StatusNotFound, Type: "invalid_request_error", Message: "Not Found. GET / lists what this gateway serves.", Detail: "Not Found"}
+}

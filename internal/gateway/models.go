@@ -1,0 +1,269 @@
+package gateway
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"tollgate/internal/apierr"
+	"tollgate/internal/dispatch"
+	"tollgate/internal/price"
+)
+
+// Model is what the gateway tells of one deployment and needs to price its calls.
+type Model struct {
+	ID         string
+	Alias      string
+	Provider   string // "oci"
+	UpstreamID string
+	APIBase    string // without a query; "" = the provider's own
+	Mode       string // chat, embedding, rerank ...
+	Rates      price.Rates
+	Entry      price.Entry    // the price table's line; zero when it has none
+	Params     map[string]any // litellm_params, secrets masked
+	Info       map[string]any // model_info as the configuration gives it
+	RPM, TPM   int64
+	Supported  []string // OpenAI parameters that the upstream takes; nil = not known
+}
+
+// Models are the deployments in the order of the configuration. Immutable.
+type Models struct {
+	list  []Model
+	index map[string]int
+}
+
+// NewModels indexes the deployments by id.
+func NewModels(list []Model) *Models {
+	m := &Models{list: list, index: make(map[string]int, len(list))}
+	for i := range list {
+		m.index[list[i].ID] = i
+	}
+	return m
+}
+
+// byID returns the deployment, nil when there is none: a name opened from a wildcard has no entry of its own.
+func (m *Models) byID(id string) *Model {
+	if i, ok := m.index[id]; ok {
+		return &m.list[i]
+	}
+	return nil
+}
+
+// modelCreated is the creation time of every model in LiteLLM's lists (DEFAULT_MODEL_CREATED_AT_TIME).
+const modelCreated = 1677610602
+
+type modelEntry struct {
+	ID              string         `json:"id"`
+	Object          string         `json:"object"`
+	Created         int64          `json:"created"`
+	OwnedBy         string         `json:"owned_by"`
+	MaxInputTokens  int            `json:"max_input_tokens,omitzero"`
+	MaxOutputTokens int            `json:"max_output_tokens,omitzero"`
+	Metadata        map[string]any `json:"metadata,omitempty"`
+}
+
+// listModels is GET /v1/models.
+func (g *Gateway) listModels(w http.ResponseWriter, r *http.Request, _ string) {
+	snap := g.snap.Load()
+	query := r.URL.Query()
+	if scope := query.Get("scope"); scope != "" && scope != "expand" {
+		badQuery("scope", "Invalid scope parameter. Only 'expand' is currently supported. Received: "+clip(scope)).Write(w)
+		return
+	}
+	fallbacks, err := fallbackLister(snap.Router, query.Get("include_metadata") == "true", query.Get("fallback_type"))
+	if err != nil {
+		err.Write(w)
+		return
+	}
+	data := []modelEntry{}
+	for _, name := range snap.Router.Names() {
+		data = append(data, snap.entry(name, "openai", fallbacks))
+	}
+	if query.Get("return_wildcard_routes") == "true" {
+		for _, d := range snap.Router.All() {
+			if strings.Contains(d.Alias, "*") {
+				data = append(data, modelEntry{ID: d.Alias, Object: "model", Created: modelCreated, OwnedBy: "openai"})
+			}
+		}
+	}
+	writeJSON(w, http.StatusOK, struct {
+		Data   []modelEntry `json:"data"`
+		Object string       `json:"object"`
+	}{data, "list"})
+}
+
+// fallbackLister answers include_metadata: what a name falls back to, by kind of failure.
+func fallbackLister(r *dispatch.Router, wanted bool, kind string) (func(name string) map[string]any, *apierr.Error) {
+	if !wanted {
+		return func(string) map[string]any { return nil }, nil
+	}
+	if kind == "" {
+		kind = "general"
+	}
+	if !slices.Contains([]string{"general", "context_window", "content_policy"}, kind) {
+		return nil, badQuery("fallback_type", "Invalid fallback_type parameter. Supported: general, context_window, content_policy. Received: "+clip(kind))
+	}
+	return func(name string) map[string]any {
+		targets := []string{}
+		for _, f := range r.FallbacksOf(name, kind) {
+			targets = append(targets, f.Model)
+		}
+		return map[string]any{"fallbacks": targets}
+	}, nil
+}
+
+func badQuery(param, message string) *apierr.Error {
+	return &apierr.Error{Status: http.StatusBadRequest, Type: "invalid_request_error", Param: param, Message: message}
+}
+
+func (s *Snapshot) entry(name, owner string, metadata func(string) map[string]any) modelEntry {
+	e := modelEntry{ID: name, Object: "model", Created: modelCreated, OwnedBy: owner, Metadata: metadata(name)}
+	for _, d := range s.Router.Deployments(name) {
+		if m := s.Models.byID(d.ID); m != nil {
+			e.MaxInputTokens = max(e.MaxInputTokens, m.Entry.MaxInputTokens)
+			e.MaxOutputTokens = max(e.MaxOutputTokens, m.Entry.MaxOutputTokens)
+		}
+	}
+	return e
+}
+
+// oneModel is GET /v1/models/{id}; there owned_by is the real provider.
+func (g *Gateway) oneModel(w http.ResponseWriter, _ *http.Request, name string) {
+	snap := g.snap.Load()
+	res, ok := snap.Router.Resolve(name)
+	if !ok || len(res.Deployments) == 0 || (res.Group != name && !slices.Contains(snap.Router.Names(), name)) {
+		(&apierr.Error{Status: http.StatusNotFound, Type: "invalid_request_error", Param: "model", Code: "model_not_found",
+			Message: fmt.Sprintf("The model '%s' does not exist. Call `/v1/models` to view available models for your key.", clip(name))}).Write(w)
+		return
+	}
+	writeJSON(w, http.StatusOK, snap.entry(name, res.Deployments[0].Provider, func(string) map[string]any { return nil }))
+}
+
+// modelInfo is GET /model/info: each deployment with its parameters (secrets masked) and what is known of its model.
+func (g *Gateway) modelInfo(w http.ResponseWriter, r *http.Request, _ string) {
+	snap := g.snap.Load()
+	wanted := r.URL.Query().Get("litellm_model_id")
+	data := []map[string]any{}
+	for i := range snap.Models.list {
+		m := &snap.Models.list[i]
+		if wanted == "" || wanted == m.ID {
+			data = append(data, map[string]any{"model_name": m.Alias, "litellm_params": m.Params, "model_info": m.describe()})
+		}
+	}
+	if wanted != "" && len(data) == 0 {
+		(&apierr.Error{Status: http.StatusNotFound, Type: "invalid_request_error", Param: "litellm_model_id",
+			Message: fmt.Sprintf("Model id = %s not found. Call `/model/info` without it to see all ids.", clip(wanted))}).Write(w)
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"data": data})
+}
+
+// describe joins the price table's line with the operator's model_info, which wins.
+func (m *Model) describe() map[string]any {
+	info := map[string]any{}
+	if m.Entry.ID != "" {
+		info = asMap(m.Entry)
+	}
+	for k, v := range asMap(m.Rates) {
+		info[k] = v
+	}
+	for k, v := range m.Info {
+		info[k] = v
+	}
+	info["id"], info["db_model"], info["mode"], info["litellm_provider"] = m.ID, false, m.Mode, m.Provider
+	return info
+}
+
+func asMap(v any) map[string]any {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return map[string]any{}
+	}
+	out := map[string]any{}
+	_ = json.Unmarshal(text, &out) // what Marshal wrote as an object
+	return out
+}
+
+type modelGroup struct {
+	ModelGroup      string     `json:"model_group"`
+	Providers       []string   `json:"providers"`
+	MaxInputTokens  int        `json:"max_input_tokens,omitzero"`
+	MaxOutputTokens int        `json:"max_output_tokens,omitzero"`
+	InputCost       price.Rate `json:"input_cost_per_token"`
+	OutputCost      price.Rate `json:"output_cost_per_token"`
+	Mode            string     `json:"mode"`
+	TPM             int64      `json:"tpm,omitzero"`
+	RPM             int64      `json:"rpm,omitzero"`
+	Supports        price.Caps `json:"-"`
+	SupportedParams []string   `json:"supported_openai_params"`
+}
+
+// modelGroupInfo is GET /model_group/info: each alias with the best of its deployments' bounds and abilities.
+func (g *Gateway) modelGroupInfo(w http.ResponseWriter, r *http.Request, _ string) {
+	snap := g.snap.Load()
+	wanted := r.URL.Query().Get("model_group")
+	data := []map[string]any{}
+	for _, name := range snap.Router.Names() {
+		if wanted == "" || wanted == name {
+			data = append(data, snap.group(name))
+		}
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"data": data})
+}
+
+func (s *Snapshot) group(name string) map[string]any {
+	grp := modelGroup{ModelGroup: name, Providers: []string{}, SupportedParams: []string{}}
+	for _, d := range s.Router.Deployments(name) {
+		m := s.Models.byID(d.ID)
+		if m == nil {
+			continue
+		}
+		grp.add(m)
+	}
+	out := asMap(grp)
+	for k, v := range asMap(grp.Supports) {
+		out[k] = v
+	}
+	return out
+}
+
+func (grp *modelGroup) add(m *Model) {
+	if !slices.Contains(grp.Providers, m.Provider) {
+		grp.Providers = append(grp.Providers, m.Provider)
+	}
+	grp.MaxInputTokens = max(grp.MaxInputTokens, m.Entry.MaxInputTokens)
+	grp.MaxOutputTokens = max(grp.MaxOutputTokens, m.Entry.MaxOutputTokens)
+	if m.Rates.Input.Known && m.Rates.Input.USD >= grp.InputCost.USD {
+		grp.InputCost = m.Rates.Input
+	}
+	if m.Rates.Output.Known && m.Rates.Output.USD >= grp.OutputCost.USD {
+		grp.OutputCost = m.Rates.Output
+	}
+	grp.Mode = m.Mode
+	grp.TPM, grp.RPM = grp.TPM+m.TPM, grp.RPM+m.RPM
+	c := m.Entry.Caps
+	grp.Supports.FunctionCalling = grp.Supports.FunctionCalling || c.FunctionCalling
+	grp.Supports.Vision = grp.Supports.Vision || c.Vision
+	grp.Supports.Reasoning = grp.Supports.Reasoning || c.Reasoning
+	grp.Supports.ResponseSchema = grp.Supports.ResponseSchema || c.ResponseSchema
+	grp.Supports.AudioInput = grp.Supports.AudioInput || c.AudioInput
+	grp.Supports.PDFInput = grp.Supports.PDFInput || c.PDFInput
+	for _, p := range m.Supported {
+		if !slices.Contains(grp.SupportedParams, p) {
+			grp.SupportedParams = append(grp.SupportedParams, p)
+		}
+	}
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		apierr.From(err).Write(w)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(text) // the caller may have gone; there is nobody left to tell
+}

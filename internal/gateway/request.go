@@ -1,0 +1,131 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"tollgate/internal/access"
+	"tollgate/internal/apierr"
+	"tollgate/internal/dispatch"
+	"tollgate/internal/openai"
+	"tollgate/internal/record"
+	"tollgate/internal/telemetry"
+)
+
+// request is one call of a model route on its way through the gateway. One goroutine owns it.
+type request struct {
+	g     *Gateway
+	snap  *Snapshot
+	w     http.ResponseWriter
+	r     *http.Request
+	route *route
+	op    openai.Operation
+	// pathModel is the model named by the path; it beats the body's.
+	pathModel string
+
+	ctx    context.Context // ends when the caller leaves
+	caller access.Identity
+	raw    []byte
+	body   *openai.Request
+	// asked is the name as the caller wrote it, which the answer's model repeats; "" when the path gave the model.
+	asked  string
+	query  *dispatch.Query
+	out    *dispatch.Outcome
+	reply  *openai.Response // one of reply and stream is set by a dispatch that succeeded
+	stream openai.Stream
+	events *events // of a call that asked for a stream; nil before that is known
+
+	rec record.Call
+}
+
+func newRequest(g *Gateway, w http.ResponseWriter, r *http.Request, rt *route, op openai.Operation, pathModel string) *request {
+	q := &request{g: g, snap: g.snap.Load(), w: w, r: r, route: rt, op: op, pathModel: pathModel, ctx: r.Context()}
+	q.rec = record.Call{ID: callID(r), Route: rt.Path, Started: time.Now()}
+	g.opts.Metrics.CallStarted()
+	return q
+}
+
+// callID takes the caller's id of the call when it is fit for a header and a log line, else makes one.
+func callID(r *http.Request) string {
+	const longest = 128
+	id := r.Header.Get("x-litellm-call-id")
+	if id == "" || len(id) > longest {
+		return telemetry.NewID()
+	}
+	for _, c := range []byte(id) {
+		if c <= ' ' || c >= 0x7f {
+			return telemetry.NewID()
+		}
+	}
+	return id
+}
+
+// serve is the way of one call.
+func (q *request) serve() {
+	defer q.settle() // exactly once: success, refusal, panic, caller gone
+	for _, step := range [...]func() error{
+		q.identify, // who calls, and may they use this route? Before the body is read, so that a stranger costs nothing
+		q.read,     // the body, bounded, and its top level
+		q.admit,    // is this call one that we make?
+		q.dispatch, // an upstream answers, after retries and fallbacks
+		q.answer,   // in one piece or as a stream
+	} {
+		if err := step(); err != nil {
+			q.fail(err)
+			return
+		}
+	}
+	q.rec.Outcome = record.Success
+}
+
+// identify lets the caller in.
+func (q *request) identify() error {
+	h := q.w.Header()
+	h["X-Litellm-Call-Id"] = []string{q.rec.ID}
+	h["X-Request-Id"] = []string{q.rec.ID}
+	h["X-Litellm-Version"] = []string{compatVersion}
+	caller, err := q.snap.Gate.Admit(&q.route.Route, q.r)
+	if err != nil {
+		return err
+	}
+	q.caller = caller
+	q.rec.Caller = caller.Name
+	return nil
+}
+
+// fail writes the error that ended the call: as the whole answer, or as an event where a stream has begun.
+func (q *request) fail(err error) {
+	if q.ctx.Err() != nil {
+		q.rec.Outcome, q.rec.Status, q.rec.Error = record.Gone, statusClientClosed, "the caller left before the answer was complete"
+		return
+	}
+	e := apierr.From(err)
+	q.rec.Status, q.rec.Error = e.Status, e.Message
+	q.rec.Outcome = record.Refused
+	if q.out != nil && len(q.out.Attempts) > 0 || e.Status >= http.StatusInternalServerError {
+		q.rec.Outcome = record.Failure
+	}
+	if e.Cause != nil {
+		q.g.opts.Log.Error("call failed", "call_id", q.rec.ID, "error", e.Cause)
+	}
+	q.write(e)
+}
+
+// write answers with an error: as a plain answer while nothing was sent, else as an event of the stream.
+func (q *request) write(e *apierr.Error) {
+	e.WithHeader("X-Litellm-Response-Cost", "0")
+	if q.events != nil {
+		q.events.fail(e)
+		return
+	}
+	if q.rec.FirstByte == 0 { // else the answer has begun, and all that is left is to break it off
+		e.Write(q.w)
+	}
+}
+
+// statusClientClosed stands in the record of a call whose caller left (nginx's number; never sent).
+const statusClientClosed = 499
+
+// compatVersion is the LiteLLM release whose contract the answers follow.
+const compatVersion = "1.110.2"

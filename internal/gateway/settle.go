@@ -1,0 +1,48 @@
+package gateway
+
+import (
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"tollgate/internal/apierr"
+	"tollgate/internal/record"
+	"tollgate/internal/telemetry"
+)
+
+// settle ends every call, however it went: the stream is closed, and the record goes to the log and the metrics. A
+// panic of a step is answered like any failure and does not end the process.
+func (q *request) settle() {
+	if p := recover(); p != nil {
+		q.panicked(p)
+	}
+	if q.stream != nil {
+		_ = q.stream.Close()
+	}
+	if q.events != nil {
+		q.events.close()
+	}
+	q.rec.Ended = time.Now()
+	telemetry.LogCall(q.g.opts.Log, &q.rec)
+	q.g.opts.Metrics.CallEnded(q.knownAlias(), &q.rec)
+}
+
+func (q *request) panicked(p any) {
+	q.g.opts.Log.Error("panic while serving a call", "call_id", q.rec.ID, "panic", p, "stack", string(debug.Stack()))
+	e := &apierr.Error{Status: http.StatusInternalServerError, Type: "internal_server_error",
+		Message: "Internal server error. The gateway's log has the cause under this request id."}
+	q.rec.Outcome, q.rec.Status, q.rec.Error = record.Failure, e.Status, e.Message
+	q.write(e)
+}
+
+// knownAlias is the alias as a label of metrics: a caller's invention must not make a new series.
+func (q *request) knownAlias() string {
+	if q.out != nil && q.out.Deployment != nil {
+		return q.out.Deployment.Alias
+	}
+	if slices.Contains(q.snap.Router.Names(), q.rec.Alias) {
+		return q.rec.Alias
+	}
+	return ""
+}

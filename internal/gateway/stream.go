@@ -1,0 +1,135 @@
+package gateway
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"tollgate/internal/jsonscan"
+	"tollgate/internal/openai"
+)
+
+// answerStream passes the chunks on as they come, each flushed. Ids and creation time are pinned to the first
+// chunk's, the model is the one asked for, and usage stands in one chunk of its own behind the finish chunk,
+// for the callers who asked.
+func (q *request) answerStream() error {
+	q.events.open(func(h http.Header) { q.replyHeaders(h, q.stream.Meta()) })
+	q.rec.Status = http.StatusOK
+	q.rec.FirstByte = time.Since(q.rec.Started)
+	var c chunker
+	for {
+		chunk, err := q.stream.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		text, err := c.rewrite(q, chunk.Data)
+		if err != nil {
+			return err
+		}
+		if text == nil {
+			continue
+		}
+		if err := q.events.data(text); err != nil {
+			return err
+		}
+	}
+	q.cost()
+	if c.usage != nil && (q.body.IncludeUsage || q.snap.AlwaysIncludeUsage) {
+		if err := q.events.data(c.usageChunk()); err != nil {
+			return err
+		}
+	}
+	return q.events.done()
+}
+
+// chunker rewrites the chunks of one stream.
+type chunker struct {
+	members []jsonscan.Member
+	buf     []byte
+	id      []byte // of the first chunk that has one, as JSON text
+	created []byte
+	object  []byte
+	model   []byte // what every chunk carries
+	usage   []byte // the upstream's, as JSON text; nil when it gave none
+}
+
+// rewrite returns the text to send for an upstream's chunk, valid until the next call, or nil when nothing is to be sent.
+func (c *chunker) rewrite(q *request, data []byte) ([]byte, error) {
+	members, err := jsonscan.Object(data, c.members)
+	if err != nil {
+		return nil, err
+	}
+	c.members = members
+	c.buf = append(c.buf[:0], '{')
+	empty := false
+	for _, m := range members {
+		switch string(m.Name) {
+		case "id":
+			c.field("id", pin(&c.id, m.Value))
+		case "created":
+			c.field("created", pin(&c.created, m.Value))
+		case "object":
+			c.field("object", pin(&c.object, m.Value))
+		case "model":
+			if c.model == nil {
+				c.model = q.modelInReply(bytes.Clone(m.Value))
+			}
+			c.field("model", c.model)
+		case "usage": // in a chunk of its own, at the end
+			if u, ok := openai.ParseUsage(m.Value); ok {
+				c.usage = bytes.Clone(m.Value)
+				q.count(u)
+			}
+		default:
+			empty = empty || (string(m.Name) == "choices" && string(m.Value) == "[]")
+			c.separate()
+			c.buf = append(c.buf, m.Text(data)...)
+		}
+	}
+	c.buf = append(c.buf, '}')
+	if empty && c.usage != nil {
+		return nil, nil // the upstream's usage chunk
+	}
+	return c.buf, nil
+}
+
+func (c *chunker) separate() {
+	if len(c.buf) > 1 {
+		c.buf = append(c.buf, ',')
+	}
+}
+
+func (c *chunker) field(name string, value []byte) {
+	c.separate()
+	c.buf = append(append(append(append(c.buf, '"'), name...), '"', ':'), value...)
+}
+
+// pin keeps the first value of a field that must be the same in every chunk.
+func pin(kept *[]byte, value []byte) []byte {
+	if len(*kept) == 0 && len(value) > 0 && string(value) != `""` && string(value) != "null" && string(value) != "0" {
+		*kept = bytes.Clone(value)
+	}
+	if len(*kept) > 0 {
+		return *kept
+	}
+	return value
+}
+
+// usageChunk is the last chunk of a stream whose caller asked for usage: no choices, as OpenAI sends it.
+func (c *chunker) usageChunk() []byte {
+	c.buf = append(c.buf[:0], '{')
+	for _, f := range []struct {
+		name  string
+		value []byte
+	}{{"id", c.id}, {"object", c.object}, {"created", c.created}, {"model", c.model}, {"choices", []byte("[]")}, {"usage", c.usage}} {
+		if f.value != nil {
+			c.field(f.name, f.value)
+		}
+	}
+	return append(c.buf, '}')
+}

@@ -1,0 +1,174 @@
+package oci
+
+import (
+	"context"
+	"errors"
+	"mime"
+	"net/http"
+
+	"tollgate/internal/jsonscan"
+	"tollgate/internal/openai"
+	"tollgate/internal/provider"
+	"tollgate/internal/provider/oci/auth"
+)
+
+// scratch is room for the members of one object.
+type scratch = []jsonscan.Member
+
+// maxResends bounds how many parameters one call finds out to be refused.
+const maxResends = 3
+
+// Chat implements provider.Chatter.
+func (d *Deployment) Chat(ctx context.Context, r *openai.Request) (*openai.Response, error) {
+	call, err := d.prepare(ctx, r, false)
+	if err != nil {
+		return nil, badRequest(err)
+	}
+	if call.viaOpenAI {
+		return d.chatOpenAI(ctx, r, call.in)
+	}
+	resp, out, err := d.send(ctx, call)
+	if err != nil {
+		return nil, badRequest(err)
+	}
+	body, err := d.readAnswer(ctx, resp)
+	if err != nil {
+		return nil, err
+	}
+	text, err := d.replyTo(call.in, out).completion(body)
+	if err != nil {
+		return nil, d.answerError(resp.Header, err)
+	}
+	return &openai.Response{Meta: openai.Meta{Header: resp.Header, Dropped: out.dropped}, Body: text}, nil
+}
+
+// ChatStream implements provider.Chatter.
+func (d *Deployment) ChatStream(ctx context.Context, r *openai.Request) (openai.Stream, error) {
+	call, err := d.prepare(ctx, r, true)
+	if err != nil {
+		return nil, badRequest(err)
+	}
+	if call.viaOpenAI {
+		return d.streamOpenAI(ctx, r, call.in)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	resp, out, err := d.send(ctx, call)
+	if err != nil {
+		cancel()
+		return nil, badRequest(err)
+	}
+	reply := d.replyTo(call.in, out)
+	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind == "application/json" {
+		return d.newAnswerStream(ctx, cancel, resp, reply, out.dropped)
+	}
+	return d.newStream(ctx, cancel, resp, reply, out.dropped), nil
+}
+
+// prepared is a chat call that has been read.
+type prepared struct {
+	in        *input
+	stream    bool
+	viaOpenAI bool // by OCI's OpenAI-shaped surface
+}
+
+func (d *Deployment) prepare(ctx context.Context, r *openai.Request, stream bool) (*prepared, error) {
+	in, err := d.readChat(r)
+	if err != nil {
+		return nil, err
+	}
+	via, err := d.chooseSurface(in)
+	if err != nil {
+		return nil, err
+	}
+	return &prepared{in: in, stream: stream, viaOpenAI: via}, nil
+}
+
+// send translates and sends a call. A model that turns out to refuse a parameter is asked again without it, when
+// parameters may be dropped, and the deployment remembers.
+func (d *Deployment) send(ctx context.Context, call *prepared) (*http.Response, *outgoing, error) {
+	for resends := 0; ; resends++ {
+		out, err := d.translate(ctx, call.in, call.stream)
+		if err != nil {
+			return nil, nil, err
+		}
+		resp, err := d.post(ctx, "chat", out.body, auth.BodyFromSum(out.sum, int64(len(out.body))))
+		if err == nil {
+			return resp, out, nil
+		}
+		var refusal *provider.UpstreamError
+		if resends == maxResends || !errors.As(err, &refusal) || !d.adapt(refusal, call, out) {
+			return nil, nil, err
+		}
+	}
+}
+
+// adapt learns from a refusal; it reports whether the call is worth another try.
+func (d *Deployment) adapt(e *provider.UpstreamError, call *prepared, out *outgoing) bool {
+	if e.Status != http.StatusBadRequest || !call.in.drop {
+		return false
+	}
+	if e.Code != "unsupported_value" && e.Code != "unsupported_parameter" {
+		return false
+	}
+	p, known := find(d.fam.format.params(), e.Param)
+	if !known || !out.sends(p.field) {
+		return false
+	}
+	d.learn(p.field)
+	return true
+}
+
+// sends reports whether a field was among the parameters sent.
+func (o *outgoing) sends(field string) bool {
+	for _, f := range o.sent {
+		if f == field {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *Deployment) replyTo(in *input, out *outgoing) *replyTo {
+	return &replyTo{
+		id: "chatcmpl-" + d.o.NewID(), created: d.o.Now().Unix(), model: d.spec.Model, format: d.fam.format,
+		functions: in.chat.Functions,
+		mint:      func(choice, index int, name string) string { return callID(out.sum, choice, index, name) },
+	}
+}
+
+// defaultCap is the cap of a caller who names none on a model whose bound is not known: what OCI allows the open
+// models. Without a cap several models stop after about twenty tokens, so one is always sent.
+const defaultCap = 4000
+
+// thinkingFloor is the least cap of a model whose hidden thinking counts against it: below it the answer is often
+// empty, since the thinking has used it up.
+const thinkingFloor = 1024
+
+// outputCap is the cap to send.
+func (d *Deployment) outputCap(p paramSet) int {
+	limit := p.limit
+	switch {
+	case limit == 0:
+		limit = d.o.MaxOutput(d.spec.Model)
+	case d.fam.thinks && !p.sendsValue("reasoningEffort", `"NONE"`):
+		limit = max(limit, thinkingFloor)
+	}
+	if limit == 0 {
+		limit = defaultCap
+	}
+	return limit
+}
+
+// MaxOutput tells the cap that a chat request is sent with, in tokens, for those who reserve its worst case: the
+// caller's, or more where hidden thinking counts against it, or the default one. 0 when the request cannot be read.
+func (d *Deployment) MaxOutput(r *openai.Request) int {
+	in, err := d.readChat(r)
+	if err != nil {
+		return 0
+	}
+	params, err := sortParams(d.fam, in.chat.Params, false, d.learned, in.allowed)
+	if err != nil {
+		return 0
+	}
+	return d.outputCap(params)
+}

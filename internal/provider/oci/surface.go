@@ -1,0 +1,158 @@
+package oci
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+
+	"tollgate/internal/jsonscan"
+	"tollgate/internal/openai"
+	"tollgate/internal/provider"
+	"tollgate/internal/provider/compat"
+	"tollgate/internal/provider/oci/auth"
+)
+
+// openCompat makes the client of OCI's OpenAI-shaped surface, nil for a deployment that never goes there.
+func (d *Deployment) openCompat() (*compat.Client, error) {
+	if d.settings.surface == surfaceActions || (d.settings.surface == surfaceAuto && d.fam.format != Generic) {
+		return nil, nil
+	}
+	if d.settings.surface == surfaceOpenAI && d.fam.format != Generic {
+		return nil, errors.New("oci: litellm_params.oci_surface: OCI's OpenAI surface does not serve Cohere's models; use actions")
+	}
+	if d.spec.Egress == nil {
+		return nil, nil
+	}
+	o := compat.Options{Provider: providerName, BaseURL: d.settings.openaiURL, Egress: d.spec.Egress, Now: d.o.Now, LineEvents: true}
+	o.Header = http.Header{}
+	for name, value := range d.spec.Params.ExtraHeaders {
+		o.Header.Set(name, value.Reveal())
+	}
+	if !d.settings.apiKey.Empty() {
+		bearer := "Bearer " + d.settings.apiKey.Reveal()
+		o.Authorize = func(req *http.Request, _ jsonscan.Parts) error {
+			req.Header.Set("Authorization", bearer)
+			return nil
+		}
+	} else {
+		o.Authorize = func(req *http.Request, body jsonscan.Parts) error {
+			req.Header.Set("Opc-Compartment-Id", d.settings.compartment)
+			return d.sign(req.Context(), req, auth.HashBody(body...))
+		}
+		o.Refresh = d.principal.Refresh
+	}
+	return compat.NewClient(o)
+}
+
+// chooseSurface decides where a chat call goes; true means OCI's OpenAI-shaped surface. Configuration decides
+// first. On auto a GenAI API key leads there for the models that it serves, which saves the signature, and so do
+// parts that the native surface does not take of OpenAI's models.
+func (d *Deployment) chooseSurface(in *input) (bool, error) {
+	switch {
+	case d.settings.surface == surfaceOpenAI:
+		return true, nil
+	case d.compat == nil:
+		return false, nil
+	case d.fam.textAndImages && hasOtherMedia(in.chat):
+		return true, nil
+	case d.principal == nil:
+		return true, nil // signing is impossible
+	case d.settings.apiKey.Empty() || !d.fam.onOpenAI || d.settings.endpoint != "":
+		return false, nil
+	}
+	// Llama refuses tools behind a leading system message there (vercel/ai#21153).
+	llama := d.fam.name == "meta" || d.fam.name == "meta-3"
+	return !(llama && len(in.chat.Tools) > 0 && in.chat.Messages[0].Role == openai.RoleSystem), nil
+}
+
+func hasOtherMedia(chat *openai.Chat) bool {
+	return slices.ContainsFunc(chat.Messages, func(m openai.Message) bool {
+		return slices.ContainsFunc(m.Content, func(p openai.Part) bool {
+			switch p.Type {
+			case openai.PartAudio, openai.PartAudioURL, openai.PartFile, openai.PartDocument, openai.PartVideo:
+				return true
+			}
+			return false
+		})
+	})
+}
+
+func (d *Deployment) chatOpenAI(ctx context.Context, r *openai.Request, in *input) (*openai.Response, error) {
+	body, dropped, err := d.outgoingOpenAI(r, in, false)
+	if err != nil {
+		return nil, badRequest(err)
+	}
+	resp, err := d.compat.Post(ctx, "/chat/completions", body)
+	if err != nil {
+		return nil, d.advisedError(err)
+	}
+	resp.Dropped = dropped
+	return resp, nil
+}
+
+func (d *Deployment) streamOpenAI(ctx context.Context, r *openai.Request, in *input) (openai.Stream, error) {
+	body, dropped, err := d.outgoingOpenAI(r, in, true)
+	if err != nil {
+		return nil, badRequest(err)
+	}
+	s, err := d.compat.Stream(ctx, "/chat/completions", body)
+	if err != nil {
+		return nil, d.advisedError(err)
+	}
+	return &droppedStream{Stream: s, dropped: dropped}, nil
+}
+
+// advisedError is advised for errors of the OpenAI-shaped surface.
+func (d *Deployment) advisedError(err error) error {
+	var e *provider.UpstreamError
+	if errors.As(err, &e) && e.Header != nil {
+		return d.advised(e, d.o.Now())
+	}
+	return err
+}
+
+// droppedStream tells which parameters were left out.
+type droppedStream struct {
+	openai.Stream
+	dropped []string
+}
+
+// Meta implements openai.Stream.
+func (s *droppedStream) Meta() openai.Meta {
+	m := s.Stream.Meta()
+	m.Dropped = s.dropped
+	return m
+}
+
+// outgoingOpenAI is the body for the OpenAI-shaped surface: the caller's text, with the model and the stream's
+// members set, max_tokens under the name that the model knows, and what it refuses left out when that is allowed.
+func (d *Deployment) outgoingOpenAI(r *openai.Request, in *input, stream bool) (jsonscan.Parts, []string, error) {
+	set := []jsonscan.Field{{Name: "model", Value: jsonscan.Text(d.spec.Model)}}
+	omit := slices.Clone(d.spec.Omit)
+	if stream {
+		set = append(set, jsonscan.Field{Name: "stream", Value: []byte("true")}, jsonscan.Field{Name: "stream_options", Value: []byte(`{"include_usage":true}`)})
+	} else {
+		omit = append(omit, "stream", "stream_options")
+	}
+	var dropped []string
+	for _, f := range in.chat.Params {
+		p, known := find(genericParams, f.Name)
+		switch {
+		case f.Name == "max_tokens" && d.fam.capName == "maxCompletionTokens":
+			omit = append(omit, f.Name)
+			set = append(set, jsonscan.Field{Name: "max_completion_tokens", Value: f.Value})
+		case known && d.fam.rejects(p) && !slices.Contains(in.allowed, f.Name) && (in.drop || isNeutral(f.Value, p.neutral)):
+			omit = append(omit, f.Name)
+			if !isNeutral(f.Value, p.neutral) {
+				dropped = append(dropped, f.Name)
+			}
+		}
+	}
+	slices.Sort(dropped)
+	spec := d.spec
+	spec.Omit = omit
+	spec.Defaults = slices.DeleteFunc(slices.Clone(spec.Defaults), func(f jsonscan.Field) bool { return slices.Contains(omit, f.Name) })
+	body, err := spec.Outgoing(r, set...)
+	return body, dropped, err
+}

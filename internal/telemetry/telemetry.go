@@ -1,0 +1,140 @@
+// Package telemetry is what the gateway tells of itself: the log, the metrics and the ids that join them.
+package telemetry
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"tollgate/internal/record"
+)
+
+// NewLogger writes to w: text, or JSON lines when asJSON is set, from the given level on.
+func NewLogger(w io.Writer, level slog.Level, asJSON bool) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: level}
+	if asJSON {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}
+
+// NewID returns a random UUID (version 4) in its usual text form.
+func NewID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails; it ends the program where the system has no randomness
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	const digits = "0123456789abcdef"
+	out := make([]byte, 0, 36)
+	for i, c := range b {
+		if i == 4 || i == 6 || i == 8 || i == 10 {
+			out = append(out, '-')
+		}
+		out = append(out, digits[c>>4], digits[c&15])
+	}
+	return string(out)
+}
+
+// Metrics are the gateway's Prometheus series. Their labels are bounded: aliases come from the configuration,
+// never from a caller's text.
+type Metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	tokens   *prometheus.CounterVec
+	inFlight prometheus.Gauge
+	reloads  *prometheus.CounterVec
+	reloadOK prometheus.Gauge
+	cooling  *prometheus.CounterVec
+}
+
+// NewMetrics makes a registry of its own with all series in it.
+func NewMetrics() *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tollgate_requests_total", Help: "Calls of model routes by alias, outcome and status."}, []string{"model", "outcome", "status"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "tollgate_request_duration_seconds", Help: "Time from the arrival of a call to its end.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300}}, []string{"model"}),
+		tokens: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tollgate_tokens_total", Help: "Tokens that upstreams reported, by alias and kind (prompt, completion)."}, []string{"model", "kind"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "tollgate_requests_in_flight", Help: "Calls of model routes being served."}),
+		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tollgate_config_reloads_total", Help: "Reloads of the configuration by result (success, failure)."}, []string{"result"}),
+		reloadOK: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "tollgate_config_last_reload_successful", Help: "1 when the newest configuration is in force, 0 when it was refused and the one before serves."}),
+		cooling: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tollgate_deployment_cooldowns_total", Help: "Cooldowns of deployments, by alias and upstream id."}, []string{"model", "upstream"}),
+	}
+	m.registry.MustRegister(m.requests, m.duration, m.tokens, m.inFlight, m.reloads, m.reloadOK, m.cooling,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.reloadOK.Set(1)
+	return m
+}
+
+// Handler serves the series in Prometheus' text format.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// CallStarted counts a call in; CallEnded counts it out.
+func (m *Metrics) CallStarted() { m.inFlight.Inc() }
+
+// CallEnded counts a finished call. model is the alias as configured, or "" when the caller's was none of ours.
+func (m *Metrics) CallEnded(model string, c *record.Call) {
+	m.inFlight.Dec()
+	m.requests.WithLabelValues(model, string(c.Outcome), strconv.Itoa(c.Status)).Inc()
+	m.duration.WithLabelValues(model).Observe(c.Duration().Seconds())
+	if c.UsageKnown {
+		m.tokens.WithLabelValues(model, "prompt").Add(float64(c.PromptTokens))
+		m.tokens.WithLabelValues(model, "completion").Add(float64(c.CompletionTokens))
+	}
+}
+
+// Reloaded counts a reload of the configuration.
+func (m *Metrics) Reloaded(ok bool) {
+	if ok {
+		m.reloads.WithLabelValues("success").Inc()
+		m.reloadOK.Set(1)
+		return
+	}
+	m.reloads.WithLabelValues("failure").Inc()
+	m.reloadOK.Set(0)
+}
+
+// CooledDown counts the cooldown of a deployment.
+func (m *Metrics) CooledDown(alias, upstream string) { m.cooling.WithLabelValues(alias, upstream).Inc() }
+
+// LogCall writes the one access line of a call.
+func LogCall(log *slog.Logger, c *record.Call) {
+	level := slog.LevelInfo
+	if c.Outcome == record.Failure {
+		level = slog.LevelWarn
+	}
+	attrs := []slog.Attr{
+		slog.String("call_id", c.ID), slog.String("route", c.Route), slog.Int("status", c.Status),
+		slog.String("outcome", string(c.Outcome)), slog.Duration("duration", c.Duration()), slog.String("model", c.Alias),
+	}
+	if c.Caller != "" {
+		attrs = append(attrs, slog.String("caller", c.Caller))
+	}
+	if c.Deployment != "" {
+		attrs = append(attrs, slog.String("upstream", c.Upstream), slog.Int("retries", c.Retries), slog.Int("fallbacks", c.Fallbacks),
+			slog.Duration("first_byte", c.FirstByte))
+	}
+	if c.UsageKnown {
+		attrs = append(attrs, slog.Int("prompt_tokens", c.PromptTokens), slog.Int("completion_tokens", c.CompletionTokens), slog.String("cost", c.Cost))
+	}
+	if c.Error != "" {
+		attrs = append(attrs, slog.String("error", c.Error))
+	}
+	log.LogAttrs(context.Background(), level, "call", attrs...)
+}
