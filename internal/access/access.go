@@ -56,6 +56,7 @@ type Options struct {
 	KeyHeader     string         // general_settings.litellm_key_header_name; replaces all other places
 	AllowedIPs    []netip.Prefix // empty = everybody
 	UseForwarded  bool           // use_x_forwarded_for
+	Proxies       []netip.Prefix // trusted_proxy_ranges: neighbours whose X-Forwarded-For is believed; empty = all
 	AllowedRoutes []string       // general_settings.allowed_routes; empty = all
 	PublicRoutes  []string       // general_settings.public_routes: served without a key
 }
@@ -156,19 +157,26 @@ func (g *Gate) checkAddress(r *http.Request) *apierr.Error {
 	if len(g.opts.AllowedIPs) == 0 {
 		return nil
 	}
-	addr, ok := remoteAddr(r)
-	if first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-For"), ","); g.opts.UseForwarded && first != "" {
-		parsed, err := netip.ParseAddr(strings.TrimSpace(first))
-		addr, ok = parsed.Unmap(), err == nil
-	}
-	if ok {
-		for _, p := range g.opts.AllowedIPs {
-			if p.Contains(addr) {
-				return nil
-			}
-		}
+	addr, ok := g.callerAddr(r)
+	if ok && contains(g.opts.AllowedIPs, addr) {
+		return nil
 	}
 	return &apierr.Error{Status: http.StatusForbidden, Type: "auth_error", Message: "Access forbidden: IP address " + addr.String() + " not allowed."}
+}
+
+// callerAddr is the neighbour's address, or the first one of X-Forwarded-For where that header is believed.
+func (g *Gate) callerAddr(r *http.Request) (netip.Addr, bool) {
+	addr, ok := remoteAddr(r)
+	first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-For"), ",")
+	if !g.opts.UseForwarded || first == "" || (len(g.opts.Proxies) > 0 && !contains(g.opts.Proxies, addr)) {
+		return addr, ok
+	}
+	parsed, err := netip.ParseAddr(strings.TrimSpace(first))
+	return parsed.Unmap(), err == nil
+}
+
+func contains(ranges []netip.Prefix, addr netip.Addr) bool {
+	return slices.ContainsFunc(ranges, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 func (g *Gate) checkRoute(route *Route) *apierr.Error {

@@ -33,6 +33,8 @@ func TestAdmit(t *testing.T) {
 	office := access.Options{MasterKey: key, AllowedIPs: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}}
 	officeProxied := office
 	officeProxied.UseForwarded = true
+	untrusted := officeProxied
+	untrusted.Proxies = []netip.Prefix{netip.MustParsePrefix("10.9.0.0/16")}
 	tests := []struct {
 		name   string
 		opts   access.Options
@@ -52,6 +54,7 @@ func TestAdmit(t *testing.T) {
 		{"address not allowed", office, chatRoute, request("10.2.2.3:1", bearer...), 403, "Access forbidden: IP address 10.2.2.3 not allowed."},
 		{"forwarded address is not believed", office, chatRoute, request("10.2.2.3:1", with("X-Forwarded-For", "10.1.2.3")...), 403, "10.2.2.3"},
 		{"forwarded address is believed when told to", officeProxied, chatRoute, request("10.2.2.3:1", with("X-Forwarded-For", "10.1.2.3, 10.9.9.9")...), 0, ""},
+		{"forwarded address of a proxy that is not trusted", untrusted, chatRoute, request("10.2.2.3:1", with("X-Forwarded-For", "10.1.2.3")...), 403, "10.2.2.3"},
 		{"IPv4 in IPv6", office, chatRoute, request("[::ffff:10.1.2.3]:1", bearer...), 0, ""},
 		{"route not allowed", access.Options{MasterKey: key, AllowedRoutes: []string{"/v1/embeddings"}}, chatRoute, request("192.0.2.1:1", bearer...), 403, "Access forbidden: Route /v1/chat/completions not allowed"},
 		{"route allowed by group", access.Options{MasterKey: key, AllowedRoutes: []string{"llm_api_routes"}}, chatRoute, request("192.0.2.1:1", bearer...), 0, ""},

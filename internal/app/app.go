@@ -32,14 +32,16 @@ type Options struct {
 	Providers func(getenv func(string) string, prices *price.Table) map[string]provider.Opener
 	Version   string
 	RootPath  string
-	LogLevel  slog.Level
-	Log       *slog.Logger
-	Metrics   *telemetry.Metrics
+	// NewLog makes the log from what the configuration says about it (json_logs, set_verbose).
+	NewLog  func(asJSON, verbose bool) (*slog.Logger, slog.Level)
+	Metrics *telemetry.Metrics
 }
 
 // App is a running gateway without its listeners. Its methods are safe for concurrent use.
 type App struct {
 	opts   Options
+	log    *slog.Logger
+	level  slog.Level
 	prices *price.Table
 	state  *dispatch.State // cooldowns and counters; outlives reloads
 	// checking asks providers to look at their settings (provider.Checker).
@@ -67,6 +69,7 @@ func Open(o Options) (*App, config.Diagnostics, error) {
 	if found.HasErrors() {
 		return nil, found, ErrConfig
 	}
+	a.log, a.level = o.NewLog(cfg.Litellm.JSONLogs, cfg.Litellm.SetVerbose)
 	for name, value := range cfg.Environment {
 		if err := os.Setenv(name, value.Reveal()); err != nil {
 			return nil, found, fmt.Errorf("app: environment_variables: %w", err)
@@ -81,7 +84,7 @@ func Open(o Options) (*App, config.Diagnostics, error) {
 		return nil, found, ErrConfig
 	}
 	a.config = cfg
-	a.gw = gateway.New(gateway.Options{Version: o.Version, RootPath: o.RootPath, Log: o.Log, Metrics: o.Metrics}, b.snapshot)
+	a.gw = gateway.New(gateway.Options{Version: o.Version, RootPath: o.RootPath, Log: a.log, Metrics: o.Metrics}, b.snapshot)
 	return a, found, nil
 }
 
@@ -107,6 +110,9 @@ func (a *App) load() (*config.Config, config.Diagnostics) {
 
 // Handler serves everything.
 func (a *App) Handler() http.Handler { return a.gw }
+
+// Log is where the gateway logs.
+func (a *App) Log() *slog.Logger { return a.log }
 
 // Config is the configuration in force.
 func (a *App) Config() *config.Config {

@@ -2,12 +2,11 @@ package app
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
+	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -49,13 +48,17 @@ func (a *App) build(cfg *config.Config) (*built, error) {
 		return nil, err
 	}
 	g := &cfg.General
-	prefixes, err := allowedIPs(g.AllowedIPs)
+	allowed, err := prefixes("allowed_ips", g.AllowedIPs)
+	if err != nil {
+		return nil, err
+	}
+	proxies, err := prefixes("trusted_proxy_ranges", g.TrustedProxyRanges)
 	if err != nil {
 		return nil, err
 	}
 	b.snapshot = &gateway.Snapshot{
 		Gate: access.NewGate(access.Options{
-			MasterKey: g.MasterKey.Reveal(), KeyHeader: g.KeyHeaderName, AllowedIPs: prefixes, UseForwarded: g.UseXForwardedFor,
+			MasterKey: g.MasterKey.Reveal(), KeyHeader: g.KeyHeaderName, AllowedIPs: allowed, UseForwarded: g.UseXForwardedFor, Proxies: proxies,
 			AllowedRoutes: g.AllowedRoutes, PublicRoutes: publicRoutes(cfg),
 		}),
 		Router: router, Models: gateway.NewModels(models),
@@ -65,8 +68,11 @@ func (a *App) build(cfg *config.Config) (*built, error) {
 		AlwaysIncludeUsage: g.AlwaysIncludeStreamUsage,
 		MockTesting:        g.AllowMockTestingParams,
 		Keepalive:          keepalive(cfg),
-		HealthTimeout:      60 * time.Second,
-		LogLevel:           a.opts.LogLevel.String(),
+		ClientCredentials:  g.AllowClientSideCredentials,
+		OpenWith:           a.openWith(cfg, b.providers),
+		ForwardHeaders:     g.ForwardClientHeaders,
+		Health:             gateway.Health{Timeout: a.healthTimeout(), Parallel: deref(g.HealthCheckParallel), Details: g.HealthCheckDetails},
+		LogLevel:           a.level.String(),
 	}
 	return b, nil
 }
@@ -115,7 +121,7 @@ func publicRoutes(cfg *config.Config) []string {
 	return routes
 }
 
-func allowedIPs(list []string) ([]netip.Prefix, error) {
+func prefixes(key string, list []string) ([]netip.Prefix, error) {
 	var out []netip.Prefix
 	for _, s := range list {
 		if addr, err := netip.ParseAddr(s); err == nil {
@@ -124,7 +130,7 @@ func allowedIPs(list []string) ([]netip.Prefix, error) {
 		}
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
-			return nil, fmt.Errorf("app: general_settings.allowed_ips: %q is neither an address nor a range", s)
+			return nil, fmt.Errorf("app: general_settings.%s: %q is neither an address nor a range", key, s)
 		}
 		out = append(out, p)
 	}
@@ -142,6 +148,9 @@ func (a *App) deployment(cfg *config.Config, m *config.Model, b *built) (dispatc
 	}
 	kind, upstream := providerOf(p)
 	entry, priced := a.prices.Lookup(kind + "/" + upstream)
+	if base := m.Info.BaseModel; base != "" {
+		entry, priced = a.prices.Lookup(base)
+	}
 	rates, err := entry.Rates.With(override(p.Costs))
 	if err != nil {
 		say(config.Error, "price", err.Error())
@@ -182,6 +191,8 @@ func (a *App) deployment(cfg *config.Config, m *config.Model, b *built) (dispatc
 	return d, gateway.Model{
 		ID: d.ID, Alias: d.Alias, Provider: kind, UpstreamID: upstream, APIBase: apiBase(p), Mode: mode(m, entry, priced), Rates: rates, Entry: entry,
 		Params: m.Params.Masked(), Info: m.Info.Echo(), RPM: d.RPM, TPM: d.TPM, Supported: supported(d.Chatter),
+		ClientParams: clientParams(p.ClientsideAuthParams), Keepalive: p.Keepalive, KeepaliveOverride: p.AllowKeepaliveOverride, MergeReasoning: p.MergeReasoningContent,
+		HealthTimeout: deref(m.Info.HealthCheckTimeout), HealthTokens: deref(m.Info.HealthCheckMaxTokens), HealthModel: m.Info.HealthCheckModel,
 	}, true
 }
 
@@ -220,7 +231,7 @@ func (a *App) spec(cfg *config.Config, m *config.Model, upstream string) (provid
 	defaults, err := requestDefaults(cfg, m)
 	return provider.Spec{
 		ID: m.Info.ID, Alias: m.Name, Model: upstream, Params: m.Params, Defaults: defaults, Omit: m.Params.AdditionalDropParams,
-		DropParams: drop, Egress: a.egress, AllowURLFetch: cfg.Tollgate.AllowURLFetch, Log: a.opts.Log,
+		DropParams: drop, Egress: a.egress, AllowURLFetch: cfg.Tollgate.AllowURLFetch, Log: a.log,
 	}, err
 }
 
@@ -310,36 +321,35 @@ func apiBase(p *config.Params) string {
 	return base
 }
 
+// clientParams are the fields that callers may set for a deployment, each with the pattern that its value must match.
+func clientParams(list []config.ClientsideAuthParam) map[string]*regexp.Regexp {
+	out := map[string]*regexp.Regexp{}
+	for _, p := range list {
+		// The configuration has compiled each pattern before. The whole value must match, or a pattern for a host
+		// would pass any address that only mentions it.
+		re, err := regexp.Compile("^(?:" + p.Pattern + ")$")
+		if p.Pattern == "" {
+			re, err = regexp.Compile("(?s).*")
+		}
+		if err == nil {
+			out[p.Name] = re
+		}
+	}
+	return out
+}
+
+// healthTimeout bounds one probe (HEALTH_CHECK_TIMEOUT_SECONDS, LiteLLM's default 60 s).
+func (a *App) healthTimeout() time.Duration {
+	if d := a.envSeconds("HEALTH_CHECK_TIMEOUT_SECONDS"); d > 0 {
+		return d
+	}
+	return time.Minute
+}
+
 // supported asks a provider that knows which OpenAI parameters its model takes.
 func supported(c provider.Chatter) []string {
 	if s, ok := c.(interface{ SupportedParams() []string }); ok {
 		return s.SupportedParams()
 	}
 	return nil
-}
-
-// openWildcard opens the provider for a name that a pattern of model_list matched.
-func (a *App) openWildcard(cfg *config.Config, providers map[string]provider.Opener) func(d *dispatch.Deployment, upstreamID string) (dispatch.Deployment, error) {
-	byID := map[string]*config.Model{}
-	for i := range cfg.Models {
-		byID[cfg.Models[i].Info.ID] = &cfg.Models[i]
-	}
-	return func(d *dispatch.Deployment, upstreamID string) (dispatch.Deployment, error) {
-		m, open := byID[d.ID], providers[d.Provider]
-		if m == nil || open == nil {
-			return dispatch.Deployment{}, errors.New("app: the wildcard's entry is gone: " + strconv.Quote(d.ID))
-		}
-		spec, err := a.spec(cfg, m, upstreamID)
-		if err != nil {
-			return dispatch.Deployment{}, err
-		}
-		chatter, err := open(spec)
-		if err != nil {
-			return dispatch.Deployment{}, err
-		}
-		out := *d
-		out.UpstreamID, out.Model = upstreamID, d.Provider+"/"+upstreamID
-		attach(&out, chatter)
-		return out, nil
-	}
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"cmp"
+	"log/slog"
 	"slices"
 
 	"tollgate/internal/config"
@@ -23,7 +24,7 @@ func Check(o Options) config.Diagnostics {
 	if err != nil {
 		return append(found, failure(err))
 	}
-	a := &App{opts: o, prices: prices, state: dispatch.NewState(), checking: true}
+	a := &App{opts: o, log: slog.New(slog.DiscardHandler), prices: prices, state: dispatch.NewState(), checking: true}
 	b, err := a.build(cfg)
 	if err != nil {
 		return append(found, failure(err))

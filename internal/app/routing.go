@@ -34,7 +34,16 @@ func (a *App) routing(cfg *config.Config, providers map[string]provider.Opener) 
 			o.GroupRetryPolicy[group] = *p
 		}
 	}
+	if r.RoutingStrategy == "provider-budget-routing" { // what LiteLLM calls simple-shuffle under provider budgets
+		o.Strategy = dispatch.SimpleShuffle
+	}
 	o.Fallbacks, o.ContextWindowFallbacks, o.ContentPolicyFallbacks = fallbacks(r.Fallbacks), fallbacks(r.ContextWindowFallbacks), fallbacks(r.ContentPolicyFallbacks)
+	if o.ContextWindowFallbacks == nil && len(cfg.Litellm.ContextWindowFallbackDict) > 0 {
+		o.ContextWindowFallbacks = map[string][]dispatch.Fallback{}
+		for from, to := range cfg.Litellm.ContextWindowFallbackDict {
+			o.ContextWindowFallbacks[from] = []dispatch.Fallback{{Model: to}}
+		}
+	}
 	o.DefaultFallbacks = targets(r.DefaultFallbacks)
 	o.Timeout, o.StreamTimeout = r.Timeout, deref(r.StreamTimeout)
 	o.MaxStreamingDuration = a.envSeconds("LITELLM_MAX_STREAMING_DURATION_SECONDS")
@@ -58,10 +67,10 @@ func (a *App) routing(cfg *config.Config, providers map[string]provider.Opener) 
 	o.DefaultMaxParallel = deref(r.DefaultMaxParallelRequests)
 	o.EnforceModelRateLimits = slices.Contains(r.OptionalPreCallChecks, "enforce_model_rate_limits")
 	o.OpenWildcard = a.openWildcard(cfg, providers)
-	o.Log = a.opts.Log
+	o.Log = a.log
 	o.Hooks.Cooldown = func(d *dispatch.Deployment, status int, cool time.Duration) {
 		a.opts.Metrics.CooledDown(d.Alias, d.Model)
-		a.opts.Log.Warn("deployment cools down", "model", d.Alias, "upstream", d.Model, "deployment", d.ID, "status", status, "for", cool)
+		a.log.Warn("deployment cools down", "model", d.Alias, "upstream", d.Model, "deployment", d.ID, "status", status, "for", cool)
 	}
 	return o
 }

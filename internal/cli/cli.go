@@ -66,7 +66,7 @@ Without a command it takes LiteLLM's own options and serves on 0.0.0.0, so that 
 	root.Flags().BoolP("version", "v", false, "print the version")
 	root.Version = version()
 	root.SetVersionTemplate("tollgate {{.Version}}\n")
-	root.AddCommand(newServe(env), newValidate(env), newConfig(env), newSim(env), newDemo(env), newVersion(env))
+	root.AddCommand(newServe(env), newValidate(env), newConfig(env), newSim(env), newDemo(env), newVersion(env), newDocs(env))
 	return root
 }
 

@@ -6,7 +6,6 @@ import (
 	_ "embed"
 	"encoding/hex"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -125,8 +124,7 @@ func openDemo(env *Environment, o *demoOptions, sim *simulator, key string) (*ap
 		}
 		return env.LookupEnv(name)
 	}
-	log := telemetry.NewLogger(env.Stderr, slog.LevelInfo, false)
-	a, found, err := app.Open(app.Options{ConfigPath: file, Env: lookup, Providers: builtin.Providers, Version: version(), Log: log, Metrics: telemetry.NewMetrics()})
+	a, found, err := app.Open(app.Options{ConfigPath: file, Env: lookup, Providers: builtin.Providers, Version: version(), NewLog: newLog(env, false), Metrics: telemetry.NewMetrics()})
 	if err != nil {
 		return nil, fmt.Errorf("%w:\n%s", err, found.Error())
 	}

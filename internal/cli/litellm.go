@@ -63,10 +63,7 @@ func (o *serveOptions) addLiteLLMFlags(f *pflag.FlagSet) {
 	}
 }
 
-// given reports whether the command line has options that do nothing.
-func (l *liteLLMOptions) given(f *pflag.FlagSet) bool { return len(l.ignored(f)) > 0 }
-
-// ignored lists them.
+// ignored lists the options of the command line that do nothing.
 func (l *liteLLMOptions) ignored(f *pflag.FlagSet) []string {
 	var out []string
 	f.Visit(func(flag *pflag.Flag) {

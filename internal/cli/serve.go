@@ -87,37 +87,41 @@ func serve(ctx context.Context, env *Environment, o *serveOptions, flags *pflag.
 	if err := applyEnvironment(flags, env); err != nil {
 		return err
 	}
-	log, level := newLog(env, o.debug || o.lite.detailedDebug)
-	if o.lite.given(flags) {
-		log.Info("options of LiteLLM that have no effect here", "options", o.lite.ignored(flags))
-	}
-	warnDataDir(log, o.dataDir)
 	inline, err := o.lite.config(o.config)
 	if err != nil {
 		return err
 	}
 	a, found, err := app.Open(app.Options{
 		ConfigPath: o.config, Config: inline, Model: o.lite.forcedModel(inline), Env: env.LookupEnv, Providers: builtin.Providers, Version: version(),
-		RootPath: rootPath(env), LogLevel: level, Log: log, Metrics: telemetry.NewMetrics(),
+		RootPath: rootPath(env), NewLog: newLog(env, o.debug || o.lite.detailedDebug), Metrics: telemetry.NewMetrics(),
 	})
-	logFound(log, found)
 	if err != nil {
-		return fmt.Errorf("%w; `tollgate validate` lists all findings", err)
+		if printErr := printFound(env.Stderr, found); printErr != nil {
+			return printErr
+		}
+		return fmt.Errorf("%w and is not served; `tollgate validate` says the same without starting", err)
 	}
+	log := a.Log()
+	logFound(log, found)
+	if ignored := o.lite.ignored(flags); len(ignored) > 0 {
+		log.Info("options of LiteLLM that have no effect here", "options", ignored)
+	}
+	warnMemory(log, env, o.dataDir)
 	return listenAndServe(ctx, env, o, a, log)
 }
 
-// newLog follows LiteLLM's switches: --debug, LITELLM_LOG for the level, JSON_LOGS for the form.
-func newLog(env *Environment, verbose bool) (*slog.Logger, slog.Level) {
-	level := slog.LevelInfo
-	if text, ok := env.LookupEnv("LITELLM_LOG"); ok {
-		_ = level.UnmarshalText([]byte(text)) // an unknown word leaves INFO
+// newLog follows LiteLLM's switches: --debug or set_verbose, LITELLM_LOG for the level, JSON_LOGS or json_logs for the form.
+func newLog(env *Environment, debug bool) func(asJSON, verbose bool) (*slog.Logger, slog.Level) {
+	return func(asJSON, verbose bool) (*slog.Logger, slog.Level) {
+		level := slog.LevelInfo
+		if text, ok := env.LookupEnv("LITELLM_LOG"); ok {
+			_ = level.UnmarshalText([]byte(text)) // an unknown word leaves INFO
+		}
+		if debug || verbose {
+			level = slog.LevelDebug
+		}
+		return telemetry.NewLogger(env.Stderr, level, asJSON), level
 	}
-	if verbose {
-		level = slog.LevelDebug
-	}
-	asJSON, _ := env.LookupEnv("JSON_LOGS")
-	return telemetry.NewLogger(env.Stderr, level, strings.EqualFold(asJSON, "true") || asJSON == "1"), level
 }
 
 func rootPath(env *Environment) string {
@@ -129,8 +133,11 @@ func rootPath(env *Environment) string {
 	return root
 }
 
-// warnDataDir says what does not outlive the process.
-func warnDataDir(log *slog.Logger, dir string) {
+// warnMemory says what does not outlive the process, so that nobody finds out by a restart.
+func warnMemory(log *slog.Logger, env *Environment, dir string) {
+	if url, ok := env.LookupEnv("DATABASE_URL"); ok && url != "" {
+		log.Warn("DATABASE_URL is set, but this version stores nothing: virtual keys, budgets and spend are not served yet")
+	}
 	const kept = "cooldowns and rate counters are kept in memory only and start anew with the process"
 	if dir == "" {
 		log.Info("no data directory is set (--data-dir): " + kept)

@@ -3,7 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
-	"log/slog"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -25,8 +25,12 @@ variables, prices, key files and their fingerprints. Exits 1 when there are erro
 }
 
 func validate(env *Environment, file string, asJSON bool) error {
-	found := app.Check(app.Options{ConfigPath: file, Env: env.LookupEnv, Providers: builtin.Providers, Version: version(), Log: slog.New(slog.DiscardHandler)})
-	if err := printFound(env, file, found, asJSON); err != nil {
+	found := app.Check(app.Options{ConfigPath: file, Env: env.LookupEnv, Providers: builtin.Providers, Version: version()})
+	report := printVerdict
+	if asJSON {
+		report = printJSON
+	}
+	if err := report(env.Stdout, file, found); err != nil {
 		return err
 	}
 	if found.HasErrors() {
@@ -35,32 +39,42 @@ func validate(env *Environment, file string, asJSON bool) error {
 	return nil
 }
 
-func printFound(env *Environment, file string, found config.Diagnostics, asJSON bool) error {
-	if asJSON {
-		text, err := json.MarshalIndent(struct {
-			File     string             `json:"file"`
-			Valid    bool               `json:"valid"`
-			Findings config.Diagnostics `json:"findings"`
-		}{file, !found.HasErrors(), found}, "", "  ")
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintln(env.Stdout, string(text))
+func printJSON(w io.Writer, file string, found config.Diagnostics) error {
+	text, err := json.MarshalIndent(struct {
+		File     string             `json:"file"`
+		Valid    bool               `json:"valid"`
+		Findings config.Diagnostics `json:"findings"`
+	}{file, !found.HasErrors(), found}, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(w, string(text))
+	return err
+}
+
+func printVerdict(w io.Writer, file string, found config.Diagnostics) error {
+	if err := printFound(w, found); err != nil {
 		return err
 	}
 	counts := map[config.Severity]int{}
 	for _, d := range found {
 		counts[d.Severity]++
-		if _, err := fmt.Fprintln(env.Stdout, d.String()); err != nil {
-			return err
-		}
 	}
 	verdict := "is valid"
 	if found.HasErrors() {
 		verdict = "is not valid"
 	}
-	_, err := fmt.Fprintf(env.Stdout, "%s %s: %d errors, %d warnings, %d notices\n", file, verdict, counts[config.Error], counts[config.Warning], counts[config.Notice])
+	_, err := fmt.Fprintf(w, "%s %s: %d errors, %d warnings, %d notices\n", file, verdict, counts[config.Error], counts[config.Warning], counts[config.Notice])
 	return err
+}
+
+func printFound(w io.Writer, found config.Diagnostics) error {
+	for _, d := range found {
+		if _, err := fmt.Fprintln(w, d.String()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func newConfig(env *Environment) *cobra.Command {

@@ -34,7 +34,7 @@ var tollgateSettings = section{
 	name: "tollgate_settings",
 	doc:  "Settings that LiteLLM has no name for.",
 	keys: []key{
-		served("compat_status", choice("newest", "legacy"), "Whose statuses refusals have: the newest LiteLLM's, or older ones (401 for a model that is not allowed, 400 for a spent budget).").defaults("newest"),
+		accepted("compat_status", choice("newest", "legacy"), "Whose statuses refusals have: the newest LiteLLM's, or older ones (401 for a model that is not allowed, 400 for a spent budget).").defaults("newest"),
 		served("allow_url_fetch", boolean, "Fetch image URLs that callers send, private addresses excepted.").defaults("false"),
 		served("extra_ca_file", text, "A PEM bundle that is trusted besides the system's."),
 		served("config_reload", boolean, "Watch the files and reload when they change.").defaults("true"),

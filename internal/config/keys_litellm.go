@@ -5,7 +5,7 @@ var litellmSettings = section{
 	doc:  "What LiteLLM's library is told; keys shared with router_settings give way to those.",
 	keys: []key{
 		served("drop_params", boolean, "Drop request parameters that the upstream refuses instead of refusing the request.").env("LITELLM_DROP_PARAMS").defaults("false"),
-		served("modify_params", boolean, "Let the gateway repair a request that the upstream would refuse.").env("LITELLM_MODIFY_PARAMS").defaults("false"),
+		accepted("modify_params", boolean, "Let the gateway repair a request that the upstream would refuse.").env("LITELLM_MODIFY_PARAMS").defaults("false"),
 		served("num_retries", integer, "Retries after the first attempt; router_settings wins."),
 		served("request_timeout", seconds, "Seconds that an upstream attempt may take; router_settings.timeout wins."),
 		served("fallbacks", fallbackLists, "Aliases to try when an alias fails, as a list of {alias: [alias, ...]}."),
@@ -19,7 +19,7 @@ var litellmSettings = section{
 		served("ssl_verify", verify, "Whether upstream certificates are checked, or the path of a CA bundle.").env("SSL_VERIFY"),
 		served("json_logs", boolean, "Write logs as JSON.").env("JSON_LOGS").defaults("false"),
 		served("set_verbose", boolean, "Log at debug level.").defaults("false"),
-		served("model_access_denied_message", text, "The text of the refusal of a model that a key may not use."),
+		accepted("model_access_denied_message", text, "The text of the refusal of a model that a key may not use."),
 		served("sse_keepalive_ping_interval_seconds", seconds, "Seconds between keep-alive comments while a stream is silent."),
 		served("require_auth_for_metrics_endpoint", boolean, "Whether /metrics needs a key.").defaults("true"),
 

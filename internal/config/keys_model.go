@@ -54,7 +54,7 @@ var litellmParams = section{
 
 		served("configurable_clientside_auth_params", clientParams, "Fields that a request's body may override, each a name or {name: pattern}."),
 		served("drop_params", boolean, "Drop request parameters that the upstream refuses instead of refusing the request."),
-		served("modify_params", boolean, "Let the gateway repair a request that the upstream would refuse."),
+		accepted("modify_params", boolean, "Let the gateway repair a request that the upstream would refuse."),
 		served("additional_drop_params", texts, "Request parameters that are always dropped."),
 		served("allowed_openai_params", texts, "OpenAI parameters that are passed on although the upstream is not known to take them."),
 		served("extra_headers", textMap, "Headers that are added to each upstream call.").secret(),
@@ -150,7 +150,7 @@ var modelInfo = section{
 		served("health_check_model", text, "The model that a health check asks, for wildcard entries."),
 		served("health_check_timeout", seconds, "Seconds that a health check may take."),
 		served("health_check_max_tokens", integer, "The most tokens of a health check's answer."),
-		served("disable_background_health_check", boolean, "Leave the deployment out of background health checks."),
+		accepted("disable_background_health_check", boolean, "Leave the deployment out of background health checks."),
 		accepted("health_check_max_tokens_reasoning", integer, "The most tokens of a reasoning model's health check."),
 		accepted("health_check_max_tokens_non_reasoning", integer, "The most tokens of another model's health check."),
 		accepted("health_check_voice", text, "The voice of a speech model's health check."),

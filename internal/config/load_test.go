@@ -74,7 +74,7 @@ func TestLoad_Sample(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("models (-want +got):\n%s", diff)
 	}
-	if !c.Litellm.DropParams || c.General.MasterKey.Reveal() != "sk-must-not-show" || !c.General.DatabaseURL.Empty() {
+	if !c.Litellm.DropParams || c.General.MasterKey.Reveal() != "sk-must-not-show" {
 		t.Errorf("settings %+v %+v", c.Litellm, c.General)
 	}
 	if f := c.Router.Fallbacks; len(f) != 2 || f[0].Model != "oci-gpt5-mini" || len(f[0].Targets) != 2 || f[0].Targets[1].Model != "oci-llama-4-maverick" {
@@ -96,16 +96,16 @@ func TestLoad_EmptyFilesGiveDefaults(t *testing.T) {
 		got := []any{
 			r.RoutingStrategy, r.NumRetries, r.MaxFallbacks, r.Timeout, r.RetryAfter, r.AllowedFails, r.CooldownTime,
 			r.TagFilteringMatchAny, r.RoutingStrategyArgs.TTL, r.RoutingStrategyArgs.MaxLatencyListSize,
-			c.General.MaxRequestSizeMB, c.General.HealthCheckInterval, c.General.HealthCheckDetails, c.General.MasterKey.Empty(),
+			c.General.MaxRequestSizeMB, c.General.HealthCheckDetails, c.General.MasterKey.Empty(),
 			c.Litellm.RequireAuthForMetrics, c.Litellm.SSLVerify.Disabled,
-			c.Tollgate.CompatStatus, c.Tollgate.ConfigReload, c.Tollgate.AllowURLFetch,
+			c.Tollgate.ConfigReload, c.Tollgate.AllowURLFetch,
 		}
 		want := []any{
 			"simple-shuffle", 2, 5, 6000 * time.Second, time.Duration(0), 3, 5 * time.Second,
 			true, time.Hour, 10,
-			32.0, 300 * time.Second, true, true,
+			32.0, true, true,
 			true, false,
-			"newest", true, false,
+			true, false,
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", path, diff)
@@ -121,8 +121,8 @@ func TestLoad_EnvironmentGivesDefaults(t *testing.T) {
 		t.Errorf("findings %v", found)
 	}
 	r := c.Router
-	got := []any{c.General.MasterKey.Reveal(), c.General.DatabaseURL.Reveal(), r.NumRetries, r.Timeout, r.MaxFallbacks, r.AllowedFails, r.CooldownTime, c.Litellm.DropParams}
-	want := []any{"sk-env", "postgresql://db", 4, 30 * time.Second, 3, 9, 500 * time.Millisecond, true}
+	got := []any{c.General.MasterKey.Reveal(), r.NumRetries, r.Timeout, r.MaxFallbacks, r.AllowedFails, r.CooldownTime, c.Litellm.DropParams}
+	want := []any{"sk-env", 4, 30 * time.Second, 3, 9, 500 * time.Millisecond, true}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -82,7 +82,6 @@ type Params struct {
 	Costs map[string]Decimal
 
 	DropParams             *bool                    `key:"drop_params"`
-	ModifyParams           *bool                    `key:"modify_params"`
 	AdditionalDropParams   []string                 `key:"additional_drop_params"`
 	AllowedOpenAIParams    []string                 `key:"allowed_openai_params"`
 	ExtraHeaders           map[string]secret.String `key:"extra_headers"` // headers is merged in, extra_headers wins
@@ -128,7 +127,6 @@ type ModelInfo struct {
 	HealthCheckModel      string         `key:"health_check_model"`
 	HealthCheckTimeout    *time.Duration `key:"health_check_timeout"`
 	HealthCheckMaxTokens  *int           `key:"health_check_max_tokens"`
-	HealthCheckDisabled   bool           `key:"disable_background_health_check"`
 
 	node *node
 }
@@ -144,13 +142,11 @@ type Credential struct {
 // router_settings: those are resolved into RouterSettings.
 type LitellmSettings struct {
 	DropParams                bool              `key:"drop_params"`
-	ModifyParams              bool              `key:"modify_params"`
 	ContextWindowFallbackDict map[string]string `key:"context_window_fallback_dict"`
 	ModelAliasMap             map[string]string `key:"model_alias_map"`
 	SSLVerify                 SSLVerify         `key:"ssl_verify"`
 	JSONLogs                  bool              `key:"json_logs"`
 	SetVerbose                bool              `key:"set_verbose"`
-	ModelAccessDeniedMessage  string            `key:"model_access_denied_message"`
 	SSEKeepalivePingInterval  *time.Duration    `key:"sse_keepalive_ping_interval_seconds"`
 	RequireAuthForMetrics     bool              `key:"require_auth_for_metrics_endpoint"` // true unless the file says false
 }
@@ -164,14 +160,12 @@ type SSLVerify struct {
 
 // GeneralSettings is general_settings.
 type GeneralSettings struct {
-	MasterKey   secret.String `key:"master_key"`   // empty = none
-	DatabaseURL secret.String `key:"database_url"` // empty = embedded store
+	MasterKey secret.String `key:"master_key"` // empty = none
 
 	CompletionModel string `key:"completion_model"`
 	EmbeddingModel  string `key:"embedding_model"`
 
-	MaxRequestSizeMB          float64 `key:"max_request_size_mb"` // 32 when absent
-	GlobalMaxParallelRequests *int    `key:"global_max_parallel_requests"`
+	MaxRequestSizeMB float64 `key:"max_request_size_mb"` // 32 when absent
 
 	AllowClientSideCredentials bool `key:"allow_client_side_credentials"`
 	ForwardClientHeaders       bool `key:"forward_client_headers_to_llm_api"`
@@ -185,11 +179,8 @@ type GeneralSettings struct {
 	AllowedIPs          []string `key:"allowed_ips"` // addresses or CIDR ranges, each parses
 	UseXForwardedFor    bool     `key:"use_x_forwarded_for"`
 	TrustedProxyRanges  []string `key:"trusted_proxy_ranges"` // CIDR ranges or addresses, each parses
-	BackgroundHealth    bool     `key:"background_health_checks"`
 	HealthCheckDetails  bool     `key:"health_check_details"` // true when absent
 	HealthCheckParallel *int     `key:"health_check_concurrency"`
-
-	HealthCheckInterval time.Duration `key:"health_check_interval"` // 300 s when absent
 }
 
 // RouterSettings is router_settings, completed with what litellm_settings says
@@ -286,7 +277,6 @@ type GroupAlias struct {
 
 // TollgateSettings is tollgate_settings: what LiteLLM has no name for.
 type TollgateSettings struct {
-	CompatStatus  string `key:"compat_status"`   // "newest" when absent, or "legacy"
 	AllowURLFetch bool   `key:"allow_url_fetch"` // fetch URLs that callers send
 	ExtraCAFile   string `key:"extra_ca_file"`   // PEM bundle trusted besides the system's
 	ConfigReload  bool   `key:"config_reload"`   // true when absent: watch the files

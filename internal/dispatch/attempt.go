@@ -178,11 +178,8 @@ func (a *attempt) failed(f *failure) {
 	}
 	cool := a.r.coolLocked(a.g, a.t, f, now)
 	h.mu.Unlock()
-	if cool > 0 {
-		a.r.log.Warn("a deployment cools down", "id", a.t.ID, "model_name", a.t.Alias, "status", f.status, "seconds", cool.Seconds())
-		if hook := a.r.o.Hooks.Cooldown; hook != nil {
-			hook(a.t.Deployment, f.status, cool)
-		}
+	if hook := a.r.o.Hooks.Cooldown; cool > 0 && hook != nil {
+		hook(a.t.Deployment, f.status, cool)
 	}
 }
 

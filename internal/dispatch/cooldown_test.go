@@ -168,6 +168,57 @@ func TestCooldown_AllowedFails(t *testing.T) {
 	}
 }
 
+// A cooldown ends the count of failures, also where it is shorter than the count's memory.
+func TestCooldown_StartsTheCountAnew(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ds := deployments("a/1")
+		ds[0].CooldownTime = ptr(time.Second)
+		r := newRouter(t, options(func(o *Options) { o.AllowedFails = ptr(1); o.NumRetries = 0 }), ds)
+		play(t, r, "xx", failing(500))
+		if r.Status()[0].Cooling != time.Second {
+			t.Fatal("does not cool")
+		}
+		time.Sleep(time.Second)
+		play(t, r, "x", failing(500))
+		if r.Status()[0].Cooling != 0 {
+			t.Fatal("one failure behind a cooldown cools again")
+		}
+	})
+}
+
+// Each class has its own number.
+func TestPolicies_ByClass(t *testing.T) {
+	fails := &AllowedFailsPolicy{BadRequest: ptr(1), Authentication: ptr(2), Timeout: ptr(3), RateLimit: ptr(4), ContentPolicy: ptr(5),
+		InternalServer: ptr(6), ServiceUnavailable: ptr(7), BadGateway: ptr(8), NotFound: ptr(9)}
+	retries := &RetryPolicy{BadRequest: ptr(1), Authentication: ptr(2), Timeout: ptr(3), RateLimit: ptr(4), ContentPolicy: ptr(5), InternalServer: ptr(6)}
+	tests := []struct {
+		reason         provider.Reason
+		fails, retries int // 0: none
+	}{
+		{provider.BadRequest, 1, 1}, {provider.ContextWindow, 1, 1}, {provider.Authentication, 2, 2}, {provider.Timeout, 3, 3},
+		{provider.RateLimit, 4, 4}, {provider.ContentPolicy, 5, 5}, {provider.InternalServer, 6, 6}, {provider.ServiceUnavailable, 7, 0},
+		{provider.BadGateway, 8, 0}, {provider.NotFound, 9, 0}, {provider.PermissionDenied, 0, 0}, {provider.Connection, 0, 0},
+	}
+	value := func(n *int) int {
+		if n == nil {
+			return 0
+		}
+		return *n
+	}
+	for _, tt := range tests {
+		if got := value(fails.of(tt.reason)); got != tt.fails {
+			t.Errorf("%s: %d failures allowed, want %d", tt.reason, got, tt.fails)
+		}
+		if got := value(retries.of(tt.reason)); got != tt.retries {
+			t.Errorf("%s: %d retries, want %d", tt.reason, got, tt.retries)
+		}
+	}
+	only := &RetryPolicy{BadRequest: ptr(3)}
+	if got := value(only.of(provider.ContentPolicy)); got != 3 {
+		t.Errorf("a content refusal is a bad request too: %d, want 3", got)
+	}
+}
+
 // Time: the deployment's cooldown_time, else the upstream's Retry-After, else the router's; 0 is never.
 func TestCooldown_Time(t *testing.T) {
 	tests := []struct {

@@ -57,10 +57,8 @@ func (c *call) fallBack(ctx context.Context, s *stage, f *failure, to *Fallback)
 		ff = unknownGroup(c.q.Operation, to.Model)
 	default:
 		c.r.log.Info("falling back", "from", s.name, "to", to.Model, "status", f.status, "error", f.text)
-		outer := c.nested
 		c.nested = true
 		ff = c.serve(ctx, &stage{name: to.Model, g: g, overrides: to.Overrides})
-		c.nested = outer
 	}
 	if hook := c.r.o.Hooks.Fallback; hook != nil {
 		var err error

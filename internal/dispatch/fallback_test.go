@@ -96,6 +96,9 @@ func TestFallbacks_Chains(t *testing.T) {
 		{name: "own list before default", down: "a", change: func(o *Options) { o.DefaultFallbacks = to("d"); set("a:b")(o) }, want: "ab", answer: "b", count: 1},
 		{name: "the request's list", down: "a", change: set("a:b"), q: func(q *Query) { q.Fallbacks = to("c") }, want: "ac", answer: "c", count: 1},
 		{name: "the request's list, all of it", down: "acd", change: set("a:b c:b"), q: func(q *Query) { q.Fallbacks = to("c", "d", "e") }, want: "acde", answer: "e", count: 3},
+		{name: "the request's list, none left", down: "acd", q: func(q *Query) { q.Fallbacks = to("c", "d") }, want: "acd", count: 2,
+			text: "Received Model Group=a\nAvailable Model Group Fallbacks=['c', 'd']\nError doing the fallback: " +
+				"litellm.InternalServerError: InternalServerError: OCIException - d is down. Received Model Group=d\nAvailable Model Group Fallbacks=None"},
 		{name: "the request's list, empty", down: "a", change: set("a:b"), q: func(q *Query) { q.Fallbacks = to() }, want: "a",
 			text: "Available Model Group Fallbacks=[]"},
 		{name: "disable_fallbacks", down: "a", change: set("a:b"), q: func(q *Query) { q.DisableFallbacks = true }, want: "a", text: "litellm.InternalServerError"},
@@ -127,7 +130,10 @@ func TestFallbacks_Chains(t *testing.T) {
 					}
 					u.script[id] = list
 				}
-				o, q := options(tt.change), chat("a")
+				o, q := options(), chat("a")
+				if tt.change != nil {
+					tt.change(&o)
+				}
 				if tt.q != nil {
 					tt.q(q)
 				}
@@ -262,4 +268,25 @@ func TestHooks(t *testing.T) {
 			t.Fatalf("%v, want %v", events, want)
 		}
 	})
+}
+
+// Lists are found by the alias that was asked, by the group behind it, and by the name without its provider.
+func TestFallbacks_NamesOfAGroup(t *testing.T) {
+	ds := deployments("chat/1", "oci/chat/2", "b", "c")
+	ds[1].Alias, ds[1].ID = "oci/plain", "2"
+	for name, tt := range map[string]struct{ alias, lists, answer string }{
+		"alias":            {"gpt", "gpt:b chat:c", "b"},
+		"group behind it":  {"gpt", "chat:c", "c"},
+		"without provider": {"oci/plain", "plain:b", "b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				u := &upstreams{script: map[string][]step{"1": fails(failing(404)), "2": fails(failing(404))}}
+				r := newRouter(t, options(set(tt.lists), func(o *Options) { o.GroupAliases = []GroupAlias{{Alias: "gpt", Group: "chat"}} }), ds)
+				if answer, _, err := Call(t.Context(), r, chat(tt.alias), u.ask); err != nil || answer != tt.answer {
+					t.Fatalf("%q %v, want %s", answer, err, tt.answer)
+				}
+			})
+		})
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
-	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -231,6 +230,14 @@ func TestPreCallChecks_ContextWindow(t *testing.T) {
 		if got := shares(t, on, 10, q); got["large"] != 10 {
 			t.Fatalf("%v, want the large window", got)
 		}
+		// The large one being full is no reason to tell the caller that the prompt is too long.
+		ds[1].MaxParallel = 1
+		busy := newRouter(t, options(check), ds)
+		_, _, _ = Call(t.Context(), busy, q, func(context.Context, Target) (int, error) {
+			_, _, err := Call(t.Context(), busy, q, (&upstreams{}).ask)
+			wantError(t, err, 429, "max_parallel_requests")
+			return 0, nil
+		})
 		q.InputTokens = 5000
 		_, _, err := Call(t.Context(), on, q, (&upstreams{}).ask)
 		wantError(t, err, 400, "ContextWindowExceededError")
@@ -240,185 +247,4 @@ func TestPreCallChecks_ContextWindow(t *testing.T) {
 			t.Fatalf("%q %v, want the context window fallback", answer, err)
 		}
 	})
-}
-
-// The semaphore of a deployment: a 429 at once when all are full, no queue, and the slot is held until the reply ends
-// (BerriAI/litellm#18116). A refusal takes nothing of the rpm (#39309).
-func TestMaxParallel(t *testing.T) {
-	tests := map[string]struct {
-		set  func(*Deployment, *Options)
-		want int
-	}{
-		"max_parallel_requests":         {func(d *Deployment, _ *Options) { d.MaxParallel = 2; d.RPM = 9 }, 2},
-		"rpm":                           {func(d *Deployment, _ *Options) { d.RPM = 3; d.TPM = 60000 }, 3},
-		"tpm":                           {func(d *Deployment, _ *Options) { d.TPM = 24000 }, 4},
-		"tpm, at least one":             {func(d *Deployment, _ *Options) { d.TPM = 100 }, 1},
-		"default_max_parallel_requests": {func(_ *Deployment, o *Options) { o.DefaultMaxParallel = 5 }, 5},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				ds, o := deployments("a"), options()
-				tt.set(&ds[0], &o)
-				r := newRouter(t, o, ds)
-				hold := func(context.Context, Target) (int, error) { time.Sleep(time.Second); return 0, nil }
-				for range tt.want {
-					go func() {
-						if _, _, err := Call(t.Context(), r, chat("a"), hold); err != nil {
-							t.Error(err)
-						}
-					}()
-				}
-				synctest.Wait()
-				start := time.Now()
-				_, out, err := Call(t.Context(), r, chat("a"), hold)
-				wantError(t, err, 429, "Deployment has all max_parallel_requests slots in use")
-				if time.Since(start) != 0 || len(out.Attempts) != 0 {
-					t.Fatalf("refused after %v and %d attempts, want at once", time.Since(start), len(out.Attempts))
-				}
-				s := r.Status()[0]
-				if int(s.InFlight) != tt.want || int(s.Requests) != tt.want || s.Cooling != 0 {
-					t.Fatalf("%+v", s)
-				}
-				time.Sleep(2 * time.Second)
-				idle(t, r)
-			})
-		})
-	}
-}
-
-func TestMaxParallel_AnotherDeploymentHasRoom(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		ds := deployments("a/1", "a/2")
-		ds[0].MaxParallel = 1
-		r := newRouter(t, options(func(o *Options) { o.Rand = func() float64 { return 0 } }), ds)
-		go func() {
-			_, _, _ = Call(t.Context(), r, chat("a"), func(context.Context, Target) (int, error) { time.Sleep(time.Second); return 0, nil })
-		}()
-		synctest.Wait()
-		if got := shares(t, r, 3, chat("a")); got["2"] != 3 {
-			t.Fatalf("%v, want the one with room", got)
-		}
-		time.Sleep(time.Minute)
-	})
-}
-
-// enforce_model_rate_limits: exactly the limit within a minute, tokens reserved before the call (BerriAI/litellm#18730,
-// #24677).
-func TestRateLimits(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		ds := deployments("a")
-		ds[0].RPM, ds[0].MaxParallel = 3, 100
-		r := newRouter(t, options(func(o *Options) { o.EnforceModelRateLimits = true }), ds)
-		time.Sleep(700 * time.Millisecond)
-		for range 3 {
-			if _, _, err := Call(t.Context(), r, chat("a"), (&upstreams{}).ask); err != nil {
-				t.Fatalf("refused below the limit: %v", err)
-			}
-			time.Sleep(10 * time.Second)
-		}
-		_, _, err := Call(t.Context(), r, chat("a"), (&upstreams{}).ask)
-		e := wantError(t, err, 429, "litellm.RateLimitError: Model rate limit exceeded. RPM limit=3, current usage=3")
-		if e.Header.Get("Retry-After") != "30" {
-			t.Fatalf("Retry-After %s, want the 30 s until the first call is a minute old", e.Header.Get("Retry-After"))
-		}
-		time.Sleep(30 * time.Second)
-		if _, _, err := Call(t.Context(), r, chat("a"), (&upstreams{}).ask); err != nil {
-			t.Fatalf("refused after Retry-After: %v", err)
-		}
-		_, _, err = Call(t.Context(), r, chat("a"), (&upstreams{}).ask)
-		wantError(t, err, 429, "RPM limit=3")
-	})
-}
-
-func TestRateLimits_TokensAreReserved(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		ds := deployments("a")
-		ds[0].TPM, ds[0].MaxParallel = 100, 100
-		r := newRouter(t, options(func(o *Options) { o.EnforceModelRateLimits = true; o.NumRetries = 0 }), ds)
-		q := chat("a")
-		q.InputTokens, q.OutputTokens = 10, 30
-		passed := 0
-		for range 5 {
-			go func() {
-				_, out, err := Call(t.Context(), r, q, func(context.Context, Target) (int, error) { time.Sleep(time.Second); return 0, nil })
-				if err == nil {
-					passed++
-					out.Record(openai.Usage{PromptTokens: 10, CompletionTokens: 5, TotalTokens: 15})
-				} else {
-					wantError(t, err, 429, "TPM limit=100, current usage=80")
-				}
-			}()
-			synctest.Wait()
-		}
-		time.Sleep(time.Second)
-		synctest.Wait()
-		if passed != 2 {
-			t.Fatalf("%d calls of 40 tokens passed a limit of 100", passed)
-		}
-		if s := r.Status()[0]; s.Tokens != 30 {
-			t.Fatalf("%d tokens are counted, want the real 30", s.Tokens)
-		}
-		// A call that was refused by the upstream gives its tokens back.
-		u := &upstreams{script: map[string][]step{"a": fails(failing(400))}}
-		_, _, _ = Call(t.Context(), r, q, u.ask)
-		if s := r.Status()[0]; s.Tokens != 30 || s.Requests != 3 {
-			t.Fatalf("%d tokens and %d requests, want 30 and 3", s.Tokens, s.Requests)
-		}
-	})
-}
-
-func TestTags(t *testing.T) {
-	agent := func(s string) http.Header { return http.Header{"User-Agent": {s}} }
-	tests := []struct {
-		name   string
-		tags   []string
-		header http.Header
-		all    bool
-		drop   int // of the deployments below, from the end
-		want   string
-	}{
-		{name: "one of them", tags: []string{"free"}, want: "free"},
-		{name: "any", tags: []string{"paid", "nobody"}, want: "paid"},
-		{name: "all of them", tags: []string{"paid", "eu"}, all: true, want: "paid"},
-		{name: "not all of them", tags: []string{"paid", "us"}, all: true, want: "default"},
-		{name: "both", tags: []string{"paid&eu"}, want: "paid"},
-		{name: "not both", tags: []string{"paid&us"}, want: "default"},
-		{name: "without", tags: []string{"eu", "!paid"}, want: "free"},
-		{name: "no tag goes to default", want: "default"},
-		{name: "an unknown tag goes to default", tags: []string{"x"}, want: "default"},
-		{name: "header", header: agent("claude-code/1.2"), want: "agent"},
-		{name: "another header", header: agent("curl/8"), want: "default"},
-		{name: "no tag and no default goes to the untagged", drop: 1, want: "untagged"},
-		{name: "a miss", tags: []string{"x"}, drop: 1, want: ""},
-		{name: "no tag and no untagged", drop: 2, want: ""},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			ds := deployments("a/free", "a/paid", "a/agent", "a/untagged", "a/default")
-			ds[0].Tags, ds[1].Tags, ds[4].Tags = []string{"free", "eu"}, []string{"paid", "eu"}, []string{"default"}
-			ds[2].TagRegex = []string{`^User-Agent:\s*claude-code\/`}
-			r := newRouter(t, options(func(o *Options) { o.EnableTagFiltering = true; o.TagMatchAll = tt.all }), ds[:len(ds)-tt.drop])
-			q := chat("a")
-			q.Tags, q.Header = tt.tags, tt.header
-			if tt.want == "" {
-				_, _, err := Call(t.Context(), r, q, (&upstreams{}).ask)
-				wantError(t, err, 401, "Not allowed to access model due to tags configuration")
-				return
-			}
-			if got := shares(t, r, 10, q); got[tt.want] != 10 {
-				t.Fatalf("%v, want %s", got, tt.want)
-			}
-		})
-	}
-}
-
-func TestTags_AreIgnoredUnlessEnabled(t *testing.T) {
-	ds := deployments("a")
-	ds[0].Tags = []string{"paid"}
-	q := chat("a")
-	q.Tags = []string{"free"}
-	if _, _, err := Call(t.Context(), newRouter(t, options(), ds), q, (&upstreams{}).ask); err != nil {
-		t.Fatal(err)
-	}
 }

@@ -17,6 +17,9 @@ const (
 	jitter            = 0.75
 	// longestWait is the longest Retry-After that a caller is made to sit through.
 	longestWait = 60 * time.Second
+	// longestSleep bounds what all retries of a call sleep: agents' clients give up after 120 s, and their own retries
+	// multiply with these.
+	longestSleep = 100 * time.Second
 )
 
 // call is one Query on its way.
@@ -30,8 +33,9 @@ type call struct {
 
 	visited     []*group // never asked twice in one call
 	left        int      // fallback aliases that may still be tried
-	nested      bool     // a fallback is being tried
-	rateLimited bool     // mock_testing_rate_limit_error has been played
+	nested      bool     // fallbacks are being tried
+	slept       time.Duration
+	rateLimited bool // mock_testing_rate_limit_error has been played
 }
 
 // stage is a group in its role in a call.
@@ -39,6 +43,7 @@ type stage struct {
 	name      string // the alias that led to it
 	g         *group
 	overrides []jsonscan.Field
+	attempts  int
 }
 
 // run makes a call. The Outcome is never nil, the error is an *apierr.Error.
@@ -91,8 +96,9 @@ func (c *call) level(ctx context.Context, s *stage, floor int) (first *failure, 
 	order = math.MinInt
 	for n := 0; ; n++ {
 		f, t := c.attempt(ctx, s, floor, tried)
+		s.attempts++
 		if f == nil {
-			c.out.Retries = n
+			c.out.Retries = s.attempts - 1
 			return nil, order
 		}
 		if first == nil {
@@ -114,7 +120,11 @@ func (c *call) level(ctx context.Context, s *stage, floor int) (first *failure, 
 		if n >= first.maxRetries || !c.retryable(s, f, healthy, tried) {
 			return first, order
 		}
-		if gone := sleep(ctx, c.pause(s, f, n, healthy)); gone != nil {
+		wait := c.pause(s, f, n, healthy)
+		if !c.affords(ctx, wait) {
+			return first, order
+		}
+		if gone := sleep(ctx, wait); gone != nil {
 			return gone, order
 		}
 	}
@@ -221,6 +231,15 @@ func (c *call) pause(s *stage, f *failure, n, healthy int) time.Duration {
 		return f.wait
 	}
 	return max(backoff(n, c.r.rand()), c.r.o.RetryAfter)
+}
+
+// affords reports whether a call has the time to wait, and books it. Where it has not, a fallback comes sooner.
+func (c *call) affords(ctx context.Context, wait time.Duration) bool {
+	if deadline, ok := ctx.Deadline(); ok && wait > 0 && time.Until(deadline) <= wait {
+		return false
+	}
+	c.slept += wait
+	return c.slept <= longestSleep
 }
 
 // backoff doubles from 0.5 s to 8 s and takes up to three quarters off, by random in [0,1).

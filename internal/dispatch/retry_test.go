@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -66,6 +67,7 @@ func TestRetries_PerClass(t *testing.T) {
 		{name: "429 with a healthy deployment", err: failing(429), calls: 3, status: 429},
 		{name: "404 never", err: failing(404), calls: 1, status: 404},
 		{name: "401 with one deployment never", err: failing(401), calls: 1, status: 401},
+		{name: "401 with one deployment that does not cool", err: failing(401), change: func(o *Options) { o.DisableCooldowns = true }, calls: 1, status: 401},
 		{name: "the caller's own 400", err: failing(400), calls: 1, status: 400},
 		{name: "422", err: failing(422), calls: 1, status: 422},
 		{name: "a refusal of the gateway's own", err: &apierr.Error{Status: 400, Message: "no such parameter"}, calls: 1, status: 400},
@@ -143,6 +145,7 @@ func TestRetries_Sleeps(t *testing.T) {
 		errs   []error
 		change func(*Options)
 		want   []float64
+		fails  bool
 	}{
 		{name: "doubling, at most 8", ds: deployments("a"), errs: []error{failing(500), failing(500), failing(500), failing(500), failing(500), failing(500)},
 			change: func(o *Options) { o.NumRetries = 6 }, want: []float64{0.3125, 0.625, 1.25, 2.5, 5, 5}},
@@ -152,6 +155,8 @@ func TestRetries_Sleeps(t *testing.T) {
 			change: func(o *Options) { o.RetryAfter = 3 * time.Second }, want: []float64{3, 3}},
 		{name: "Retry-After", ds: deployments("a"), errs: []error{retryAfter(429, 7*time.Second), retryAfter(429, time.Minute)}, want: []float64{7, 60}},
 		{name: "Retry-After over a minute", ds: deployments("a"), errs: []error{retryAfter(429, 61*time.Second)}, want: []float64{0.3125}},
+		{name: "at most 100 s in all", ds: deployments("a"), errs: []error{retryAfter(429, time.Minute), retryAfter(429, 30*time.Second), retryAfter(429, 11*time.Second)},
+			change: func(o *Options) { o.NumRetries = 5 }, want: []float64{60, 30}, fails: true},
 		{name: "another healthy deployment", ds: deployments("a/1", "a/2"), errs: []error{retryAfter(500, 7*time.Second), failing(500)}, want: []float64{0, 0}},
 	}
 	for _, tt := range tests {
@@ -171,14 +176,11 @@ func TestRetries_Sleeps(t *testing.T) {
 					}
 					return "", nil
 				})
-				if err != nil {
+				if (err != nil) != tt.fails {
 					t.Fatal(err)
 				}
-				got := u.pauses()
-				for i := range tt.want {
-					if i >= len(got) || got[i] != tt.want[i] {
-						t.Fatalf("slept %v, want %v", got, tt.want)
-					}
+				if got := u.pauses(); !slices.Equal(got, tt.want) {
+					t.Fatalf("slept %v, want %v", got, tt.want)
 				}
 			})
 		})
@@ -198,6 +200,20 @@ func TestRetries_StopWithoutHealthyDeployment(t *testing.T) {
 	})
 }
 
+// A lone deployment that has cooled is not waited for.
+func TestRetries_NoWaitForACooledDeployment(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		u := &upstreams{script: map[string][]step{"a": fails(failing(500))}}
+		r := newRouter(t, options(func(o *Options) { o.AllowedFails = ptr(0) }), deployments("a"))
+		start := time.Now()
+		_, _, err := Call(t.Context(), r, chat("a"), u.ask)
+		wantError(t, err, 500, "litellm.InternalServerError")
+		if time.Since(start) != 0 {
+			t.Fatalf("waited %v", time.Since(start))
+		}
+	})
+}
+
 // Lower orders first, with their retries; failing a level tries the next one.
 func TestOrder(t *testing.T) {
 	ordered := func() []Deployment {
@@ -212,7 +228,7 @@ func TestOrder(t *testing.T) {
 		}}
 		r := newRouter(t, options(), ordered())
 		answer, out, err := Call(t.Context(), r, chat("a"), u.ask)
-		if err != nil || answer != "none" || out.Retries != 0 || out.FellBack {
+		if err != nil || answer != "none" || out.Retries != 6 || out.FellBack {
 			t.Fatalf("%q %+v %v", answer, out, err)
 		}
 		wantAsked(t, u, "first", "first", "first", "second", "second", "second", "none")
@@ -252,13 +268,18 @@ func TestCancel_StopsAtOnce(t *testing.T) {
 	}{
 		"in the upstream":  {steps: []step{{wait: time.Hour}}, after: time.Second, calls: 1},
 		"in the back-off":  {steps: fails(failing(500)), after: 100 * time.Millisecond, calls: 1},
+		"in a retry":       {steps: []step{{err: failing(500)}, {wait: time.Hour}}, after: 10 * time.Second, calls: 2},
 		"before the start": {after: 0, calls: 0},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				u := &upstreams{script: map[string][]step{"a": tt.steps}}
-				o := options(func(o *Options) { o.AllowedFails = ptr(1); o.Fallbacks = chains(map[string][]string{"a": {"b"}}) })
+				o := options(func(o *Options) {
+					o.NumRetries = 1
+					o.AllowedFails = ptr(1)
+					o.Fallbacks = chains(map[string][]string{"a": {"b"}})
+				})
 				r := newRouter(t, o, deployments("a", "b"))
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
@@ -296,6 +317,21 @@ func TestDeadline_OfTheWholeCall(t *testing.T) {
 		_, _, err := Call(ctx, r, chat("a"), u.ask)
 		wantError(t, err, 408, "litellm.Timeout: APITimeoutError - Request timed out.")
 		idle(t, r)
+	})
+}
+
+// A wait that would outlast the call is not begun: the fallback comes while there is time.
+func TestDeadline_NoWaitPastIt(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		u := &upstreams{script: map[string][]step{"a": fails(retryAfter(429, 30*time.Second))}}
+		r := newRouter(t, options(set("a:b")), deployments("a", "b"))
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		start := time.Now()
+		answer, _, err := Call(ctx, r, chat("a"), u.ask)
+		if err != nil || answer != "b" || time.Since(start) != 0 {
+			t.Fatalf("%q after %v, %v", answer, time.Since(start), err)
+		}
 	})
 }
 

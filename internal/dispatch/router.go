@@ -67,7 +67,10 @@ func New(o Options, deployments []Deployment, state *State) (*Router, error) {
 	}
 	r.names = r.visible()
 	r.wild = newWildcards(r)
-	return r, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 func (r *Router) checkStrategies() (errs []error) {
@@ -246,7 +249,7 @@ func (r *Router) lookup(name string, specific bool) *group {
 		return g
 	}
 	if list := r.defaultFallbacks(); len(list) > 0 && list[0].Model != name {
-		return r.groups[list[0].Model]
+		return r.lookup(list[0].Model, false)
 	}
 	return nil
 }

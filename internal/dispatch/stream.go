@@ -149,7 +149,10 @@ func (s *stream) Close() error {
 		if s.whole != nil {
 			s.whole.Stop()
 		}
-		s.a.release()
+		if s.wait != nil {
+			s.wait.Stop()
+		}
+		defer s.a.release() // behind the upstream call, which holds what the slot stands for
 		if s.inner != nil {
 			err = s.inner.Close()
 		}

@@ -144,8 +144,11 @@ func TestStream_Empty(t *testing.T) {
 		if n, err := read(s); n != 0 || err != nil {
 			t.Fatalf("%d %v, want an empty stream", n, err)
 		}
-		_ = s.Close()
 		idle(t, r)
+		if st := r.Status()[0]; st.Successes != 1 {
+			t.Fatalf("%+v, want an answer", st)
+		}
+		_ = s.Close()
 	})
 }
 
@@ -216,6 +219,20 @@ func TestStream_Timeouts(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A first chunk that comes when the call has been cancelled already is too late, so that what follows is not cut.
+func TestStream_FirstChunkTooLate(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRouter(t, options(func(o *Options) { o.StreamTimeout = time.Second; o.NumRetries = 0 }), deployments("a"))
+		deaf := &fakeStream{ctx: t.Context(), steps: []step{{wait: 2 * time.Second}}}
+		_, _, err := r.Stream(t.Context(), chat("a"), func(context.Context, Target) (openai.Stream, error) { return deaf, nil })
+		wantError(t, err, 408, "Timeout passed=1 seconds")
+		if deaf.closed != 1 {
+			t.Fatal("the stream was left open")
+		}
+		idle(t, r)
+	})
 }
 
 // A reader that takes its time is not the upstream's silence.

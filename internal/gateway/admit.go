@@ -3,8 +3,6 @@ package gateway
 import (
 	"fmt"
 	"net/http"
-	"slices"
-	"strings"
 
 	"tollgate/internal/apierr"
 	"tollgate/internal/openai"
@@ -13,38 +11,17 @@ import (
 // admit decides whether the call is one that we make, and turns what the caller says to the gateway (rather
 // than to a model) into the query for dispatch.
 func (q *request) admit() error {
+	q.chooseModel()
 	if err := q.checkCredentials(); err != nil {
 		return err
 	}
-	q.chooseModel()
 	if err := q.checkRequired(); err != nil {
 		return err
 	}
+	q.forwarded = q.forwardedHeaders()
 	var err error
 	q.query, err = q.newQuery()
 	return err
-}
-
-// credentialFields would let a caller choose where the operator's credentials are sent.
-var credentialFields = []string{"api_base", "base_url", "api_key", "api_version", "user_config", "custom_llm_provider", "model_list", "extra_headers", "litellm_credential_name"}
-
-func isCredential(name string) bool {
-	return slices.Contains(credentialFields, name) || strings.HasPrefix(name, "oci_") || strings.HasPrefix(name, "aws_") || strings.HasPrefix(name, "vertex_")
-}
-
-func (q *request) checkCredentials() error {
-	if q.snap.ClientCredentials {
-		return nil
-	}
-	for _, m := range q.body.Members {
-		if name := string(m.Name); isCredential(name) {
-			return &apierr.Error{
-				Status: http.StatusUnauthorized, Type: "auth_error", Param: name,
-				Message: "Authentication Error, Rejected Request: " + name + " is not allowed in request body. Enable with `general_settings::allow_client_side_credentials` on proxy config.yaml.",
-			}
-		}
-	}
-	return nil
 }
 
 // chooseModel applies, in LiteLLM's order, the operator's override, the path and the body; then the alias map.

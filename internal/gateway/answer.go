@@ -38,6 +38,12 @@ func (q *request) answerOnce() error {
 	if served, ok := jsonscan.Find(members, "model"); ok {
 		set = append(set, jsonscan.Field{Name: "model", Value: q.modelInReply(served)})
 	}
+	if choices, ok := jsonscan.Find(members, "choices"); ok && q.mergesReasoning() {
+		if choices, err = mergeReasoning(choices); err != nil {
+			return err
+		}
+		set = append(set, jsonscan.Field{Name: "choices", Value: choices})
+	}
 	parts := jsonscan.Splice(q.reply.Body, members, set, nil)
 
 	h := q.w.Header()

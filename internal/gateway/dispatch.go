@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	"tollgate/internal/apierr"
 	"tollgate/internal/dispatch"
@@ -13,26 +14,48 @@ import (
 // dispatch has the call answered by one of the deployments behind its alias.
 func (q *request) dispatch() error {
 	if q.body.Stream && (q.op == openai.OpChat || q.op == openai.OpCompletion) {
-		q.events = newEvents(q.w, q.snap.Keepalive)
+		q.events = newEvents(q.w, q.keepalive())
 		return q.openStream()
 	}
 	var err error
 	q.reply, q.out, err = dispatch.Call(q.ctx, q.snap.Router, q.query, func(ctx context.Context, t dispatch.Target) (*openai.Response, error) {
-		body, err := q.body.With(t.Overrides)
+		t, body, err := q.outgoing(t)
 		if err != nil {
-			return nil, badBody(q.op, err)
+			return nil, err
 		}
 		return ask(ctx, q.op, t, body)
 	})
 	return err
 }
 
+// keepalive is the silence after which a comment is sent: the request's own where its deployment lets it, the
+// deployment's, or the gateway's.
+func (q *request) keepalive() time.Duration {
+	silence := q.snap.Keepalive
+	deployments := q.snap.Router.Deployments(q.rec.Alias)
+	if len(deployments) == 0 {
+		return silence
+	}
+	m := q.snap.Models.byID(deployments[0].ID)
+	if m == nil {
+		return silence
+	}
+	if m.Keepalive != nil {
+		silence = *m.Keepalive
+	}
+	f := fields{q: q}
+	if own := f.seconds("", "keepalive_seconds"); m.KeepaliveOverride && own >= time.Second && own <= 300*time.Second {
+		silence = own
+	}
+	return silence
+}
+
 func (q *request) openStream() error {
 	var err error
 	q.stream, q.out, err = q.snap.Router.Stream(q.ctx, q.query, func(ctx context.Context, t dispatch.Target) (openai.Stream, error) {
-		body, err := q.body.With(t.Overrides)
+		t, body, err := q.outgoing(t)
 		if err != nil {
-			return nil, badBody(q.op, err)
+			return nil, err
 		}
 		if q.op == openai.OpChat {
 			return t.Chatter.ChatStream(ctx, body)

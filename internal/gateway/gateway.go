@@ -32,14 +32,24 @@ type Snapshot struct {
 	AlwaysIncludeUsage bool
 	// ClientCredentials lets bodies carry api_key, api_base and the like (allow_client_side_credentials).
 	ClientCredentials bool
+	// OpenWith opens a deployment for one call with the credential fields of its body.
+	OpenWith func(d *dispatch.Deployment, fields map[string]string) (dispatch.Deployment, error)
+	// ForwardHeaders passes the caller's x-* headers on (forward_client_headers_to_llm_api).
+	ForwardHeaders bool
 	// MockTesting lets the master key send mock_testing_* fields.
 	MockTesting bool
 	// Keepalive is the longest silence of a stream before a comment is sent; 0 = none is ever sent.
 	Keepalive time.Duration
-	// HealthTimeout bounds the probe of one deployment.
-	HealthTimeout time.Duration
+	Health    Health
 	// LogLevel is shown by the readiness answer.
 	LogLevel string
+}
+
+// Health says how GET /health probes.
+type Health struct {
+	Timeout  time.Duration // of one probe
+	Parallel int           // probes at once; 0 = 16
+	Details  bool          // show parameters and errors
 }
 
 // Options are what lives longer than a configuration.

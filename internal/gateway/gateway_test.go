@@ -43,7 +43,9 @@ func newUpstream(t *testing.T) *upstream {
 		u.handle(w, r, body)
 	}))
 	t.Cleanup(u.Close)
-	u.handle = func(w http.ResponseWriter, _ *http.Request, body map[string]any) { answer(w, body["model"].(string), "Rome.") }
+	u.handle = func(w http.ResponseWriter, _ *http.Request, body map[string]any) {
+		answer(w, body["model"].(string), "Rome.")
+	}
 	return u
 }
 
@@ -61,7 +63,8 @@ func open(t *testing.T, u *upstream, yaml string) *httptest.Server {
 		Providers: func(func(string) string, *price.Table) map[string]provider.Opener {
 			return map[string]provider.Opener{"openai": compat.Open}
 		},
-		Log: slog.New(slog.DiscardHandler), Metrics: telemetry.NewMetrics(),
+		NewLog:  func(bool, bool) (*slog.Logger, slog.Level) { return slog.New(slog.DiscardHandler), slog.LevelInfo },
+		Metrics: telemetry.NewMetrics(),
 	})
 	if err != nil {
 		t.Fatalf("open: %v\n%v", err, found)
@@ -515,6 +518,74 @@ func TestKeepAliveComments(t *testing.T) {
 	rest, err := io.ReadAll(r)
 	if err != nil || !strings.Contains(string(rest), `"content":"me."`) || !strings.HasSuffix(string(rest), "data: [DONE]\n\n") {
 		t.Errorf("%v: %s", err, rest)
+	}
+}
+
+func TestReasoningInTheContent(t *testing.T) {
+	u := newUpstream(t)
+	s := open(t, u, strings.Replace(plain, "api_key: sk-upstream-secret,", "api_key: sk-upstream-secret, merge_reasoning_content_in_choices: true,", 1))
+	u.handle = func(w http.ResponseWriter, _ *http.Request, _ map[string]any) {
+		fmt.Fprint(w, `{"id":"a","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","reasoning_content":"hm","content":"Rome."},"finish_reason":"stop"}]}`)
+	}
+	got := do(t, "POST", s.URL+"/v1/chat/completions", chat("fast"))
+	if !strings.Contains(got.text, `"message":{"role":"assistant","content":"<think>hm</think>Rome."}`) {
+		t.Errorf("in one piece: %s", got.text)
+	}
+	part := func(delta, finish string) string {
+		return `data: {"id":"a","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":` + delta + `,"finish_reason":` + finish + "}]}\n\n"
+	}
+	u.handle = streaming(part(`{"role":"assistant","reasoning_content":"h"}`, "null") + part(`{"reasoning_content":"m"}`, "null") + part(`{"content":"Ro"}`, "null") + part(`{"content":"me."}`, "null") + part(`{}`, `"stop"`) + "data: [DONE]\n\n")
+	got = do(t, "POST", s.URL+"/v1/chat/completions", chat("fast", `,"stream":true`))
+	for _, want := range []string{`"delta":{"role":"assistant","content":"<think>h"}`, `"delta":{"content":"m"}`, `"delta":{"content":"</think>Ro"}`, `"delta":{"content":"me."}`, `"delta":{},"finish_reason":"stop"`} {
+		if !strings.Contains(got.text, want) {
+			t.Errorf("no %s in the stream: %s", want, got.text)
+		}
+	}
+}
+
+func TestCallersCredentials(t *testing.T) {
+	u, theirs := newUpstream(t), newUpstream(t)
+	theirs.handle = func(w http.ResponseWriter, r *http.Request, body map[string]any) {
+		if r.Header.Get("Authorization") != "Bearer sk-callers-own" || body["api_base"] != nil || body["api_key"] != nil {
+			t.Errorf("their upstream got %q and %v", r.Header.Get("Authorization"), body)
+		}
+		answer(w, "m", "theirs")
+	}
+	own := `,"api_key":"sk-callers-own","api_base":"` + theirs.URL + `"`
+	everywhere := open(t, u, plain+"  allow_client_side_credentials: true\n")
+	if got := do(t, "POST", everywhere.URL+"/v1/chat/completions", chat("fast", own)); got.status != 200 || !strings.Contains(got.text, "theirs") {
+		t.Errorf("%d: %s", got.status, got.text)
+	}
+	if got := do(t, "POST", everywhere.URL+"/v1/chat/completions", chat("fast", `,"api_base":"`+theirs.URL+`"`)); got.status != 400 || !strings.Contains(got.text, "must bring its own api_key") {
+		t.Errorf("the gateway's key would have left: %d: %s", got.status, got.text)
+	}
+	one := open(t, u, strings.Replace(plain, "api_key: sk-upstream-secret,", "api_key: sk-upstream-secret, configurable_clientside_auth_params: [api_key, {api_base: 'http://127.0.0.1:[0-9]+'}],", 1))
+	if got := do(t, "POST", one.URL+"/v1/chat/completions", chat("fast", own)); got.status != 200 || !strings.Contains(got.text, "theirs") {
+		t.Errorf("%d: %s", got.status, got.text)
+	}
+	if got := do(t, "POST", one.URL+"/v1/chat/completions", chat("fast", `,"api_key":"k","api_base":"http://evil.example/?http://127.0.0.1:1"`)); got.status != 401 {
+		t.Errorf("an address that does not match: %d: %s", got.status, got.text)
+	}
+	if got := do(t, "POST", one.URL+"/v1/chat/completions", chat("broken", own)); got.status != 401 {
+		t.Errorf("another deployment: %d: %s", got.status, got.text)
+	}
+}
+
+func TestForwardedHeaders(t *testing.T) {
+	u := newUpstream(t)
+	var seen http.Header
+	u.handle = func(w http.ResponseWriter, r *http.Request, _ map[string]any) { seen = r.Header; answer(w, "m", "x") }
+	header := []string{"Authorization", "Bearer " + masterKey, "x-api-key", masterKey, "x-trace", "t1", "x-stainless-lang", "python", "x-pass-beta", "b1", "anthropic-beta", "a1", "Cookie", "c=1"}
+	do(t, "POST", open(t, u, plain).URL+"/v1/chat/completions", chat("fast"), header...)
+	if seen.Get("x-trace") != "" || seen.Get("beta") != "b1" {
+		t.Errorf("switched off: %v", seen)
+	}
+	do(t, "POST", open(t, u, plain+"  forward_client_headers_to_llm_api: true\n").URL+"/v1/chat/completions", chat("fast"), header...)
+	if seen.Get("x-trace") != "t1" || seen.Get("anthropic-beta") != "a1" || seen.Get("beta") != "b1" {
+		t.Errorf("switched on: %v", seen)
+	}
+	if seen.Get("Authorization") != "Bearer sk-upstream-secret" || seen.Get("x-api-key") != "" || seen.Get("x-stainless-lang") != "" || seen.Get("Cookie") != "" {
+		t.Errorf("forwarded what must not be: %v", seen)
 	}
 }
 

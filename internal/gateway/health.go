@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"time"
 
 	"tollgate/internal/apierr"
 	"tollgate/internal/dispatch"
@@ -30,7 +29,7 @@ func (g *Gateway) readiness(w http.ResponseWriter, _ *http.Request, _ string) {
 	})
 }
 
-// healthParallel is how many deployments are probed at once.
+// healthParallel is how many deployments are probed at once where the configuration does not say.
 const healthParallel = 16
 
 // health is GET /health: one small call of each deployment, or of those that the query names.
@@ -57,7 +56,11 @@ func (g *Gateway) health(w http.ResponseWriter, r *http.Request, _ string) {
 
 func (s *Snapshot) probe(ctx context.Context, targets []*dispatch.Deployment) (healthy, unhealthy []map[string]any) {
 	errs := make([]error, len(targets))
-	slots := make(chan struct{}, healthParallel)
+	parallel := s.Health.Parallel
+	if parallel <= 0 {
+		parallel = healthParallel
+	}
+	slots := make(chan struct{}, parallel)
 	var wg sync.WaitGroup
 	for i, d := range targets {
 		wg.Go(func() {
@@ -70,60 +73,72 @@ func (s *Snapshot) probe(ctx context.Context, targets []*dispatch.Deployment) (h
 	healthy, unhealthy = []map[string]any{}, []map[string]any{}
 	for i, d := range targets {
 		e := map[string]any{"model": d.Model, "model_name": d.Alias, "model_id": d.ID}
-		if m := s.Models.byID(d.ID); m != nil && m.APIBase != "" {
+		if m := s.Models.byID(d.ID); m != nil && m.APIBase != "" && s.Health.Details {
 			e["api_base"] = m.APIBase
 		}
 		if errs[i] == nil {
 			healthy = append(healthy, e)
 			continue
 		}
-		e["error"] = errs[i].Error()
+		if s.Health.Details {
+			e["error"] = errs[i].Error()
+		}
 		unhealthy = append(unhealthy, e)
 	}
 	return healthy, unhealthy
 }
 
-// probes are the smallest calls of each mode.
-var probes = map[string]struct {
-	op   openai.Operation
-	body string
-}{
-	"chat":      {openai.OpChat, `{"model":"health","max_tokens":5,"messages":[{"role":"user","content":"test from litellm"}]}`},
-	"embedding": {openai.OpEmbedding, `{"model":"health","input":["test from litellm"]}`},
-	"rerank":    {openai.OpRerank, `{"model":"health","query":"test","documents":["test from litellm"]}`},
+// healthPrompt is what probes say (LiteLLM's DEFAULT_HEALTH_CHECK_PROMPT), and healthTokens how long the answer may be.
+const (
+	healthPrompt = "test from litellm"
+	healthTokens = 5
+)
+
+// probeBody is the smallest call of a mode.
+func probeBody(mode string, tokens int) (openai.Operation, string) {
+	switch mode {
+	case "embedding":
+		return openai.OpEmbedding, `{"model":"health","input":["` + healthPrompt + `"]}`
+	case "rerank":
+		return openai.OpRerank, `{"model":"health","query":"test","documents":["` + healthPrompt + `"]}`
+	case "completion":
+		return openai.OpCompletion, fmt.Sprintf(`{"model":"health","max_tokens":%d,"prompt":%q}`, tokens, healthPrompt)
+	}
+	return openai.OpChat, fmt.Sprintf(`{"model":"health","max_tokens":%d,"messages":[{"role":"user","content":%q}]}`, tokens, healthPrompt)
 }
 
 func (s *Snapshot) probeOne(ctx context.Context, d *dispatch.Deployment) error {
-	if d.Chatter == nil || strings.Contains(d.Alias, "*") {
-		return errors.New("a wildcard is not probed: it names no single model")
-	}
-	mode := "chat"
+	mode, tokens, timeout := "chat", healthTokens, s.Health.Timeout
 	if m := s.Models.byID(d.ID); m != nil {
 		mode = m.Mode
+		if m.HealthTokens > 0 {
+			tokens = m.HealthTokens
+		}
+		if m.HealthTimeout > 0 {
+			timeout = m.HealthTimeout
+		}
+		if m.HealthModel != "" && strings.Contains(d.Alias, "*") {
+			if list := s.Router.Deployments(m.HealthModel); len(list) > 0 {
+				d = list[0]
+			}
+		}
 	}
-	p, ok := probes[mode]
-	if !ok {
-		p = probes["chat"]
+	if d.Chatter == nil {
+		return errors.New("a wildcard names no single model; set model_info.health_check_model to probe one of it")
 	}
-	body, err := openai.ParseRequest(p.op, []byte(p.body))
+	op, text := probeBody(mode, tokens)
+	body, err := openai.ParseRequest(op, []byte(text))
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.healthTimeout())
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	_, err = ask(ctx, p.op, dispatch.Target{Deployment: d, Group: d.Alias}, body)
+	_, err = ask(ctx, op, dispatch.Target{Deployment: d, Group: d.Alias}, body)
 	var up *provider.UpstreamError
 	if errors.As(err, &up) {
 		return errors.New(up.Error())
 	}
 	return err
-}
-
-func (s *Snapshot) healthTimeout() time.Duration {
-	if s.HealthTimeout > 0 {
-		return s.HealthTimeout
-	}
-	return 60 * time.Second
 }
 
 // metrics is GET /metrics.

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"tollgate/internal/apierr"
 	"tollgate/internal/dispatch"
@@ -26,6 +28,16 @@ type Model struct {
 	Info       map[string]any // model_info as the configuration gives it
 	RPM, TPM   int64
 	Supported  []string // OpenAI parameters that the upstream takes; nil = not known
+
+	// ClientParams are the credential fields that bodies may carry for this deployment, with the pattern that the
+	// value must match (configurable_clientside_auth_params).
+	ClientParams      map[string]*regexp.Regexp
+	Keepalive         *time.Duration // keepalive_seconds; nil = the gateway's
+	KeepaliveOverride bool           // allow_client_keepalive_override
+	MergeReasoning    bool           // merge_reasoning_content_in_choices
+	HealthTimeout     time.Duration  // 0 = the gateway's
+	HealthTokens      int            // 0 = 5
+	HealthModel       string         // what a wildcard is probed with
 }
 
 // Models are the deployments in the order of the configuration. Immutable.

@@ -29,12 +29,15 @@ type request struct {
 	raw    []byte
 	body   *openai.Request
 	// asked is the name as the caller wrote it, which the answer's model repeats; "" when the path gave the model.
-	asked  string
-	query  *dispatch.Query
-	out    *dispatch.Outcome
-	reply  *openai.Response // one of reply and stream is set by a dispatch that succeeded
-	stream openai.Stream
-	events *events // of a call that asked for a stream; nil before that is known
+	asked string
+	// credentials are the body's own credential fields, where the operator allows them; nil mostly.
+	credentials map[string]string
+	forwarded   http.Header // the caller's headers for the upstream; nil mostly
+	query       *dispatch.Query
+	out         *dispatch.Outcome
+	reply       *openai.Response // one of reply and stream is set by a dispatch that succeeded
+	stream      openai.Stream
+	events      *events // of a call that asked for a stream; nil before that is known
 
 	rec record.Call
 }
@@ -97,7 +100,10 @@ func (q *request) identify() error {
 // fail writes the error that ended the call: as the whole answer, or as an event where a stream has begun.
 func (q *request) fail(err error) {
 	if q.ctx.Err() != nil {
-		q.rec.Outcome, q.rec.Status, q.rec.Error = record.Gone, statusClientClosed, "the caller left before the answer was complete"
+		// Written all the same: who closed only its sending half still reads, and must not see an empty 200.
+		e := &apierr.Error{Status: statusClientClosed, Type: "client_closed_request", Message: "The caller left before the answer was complete."}
+		q.rec.Outcome, q.rec.Status, q.rec.Error = record.Gone, e.Status, e.Message
+		q.write(e)
 		return
 	}
 	e := apierr.From(err)
@@ -124,7 +130,7 @@ func (q *request) write(e *apierr.Error) {
 	}
 }
 
-// statusClientClosed stands in the record of a call whose caller left (nginx's number; never sent).
+// statusClientClosed is the status of a call whose caller left (nginx's number).
 const statusClientClosed = 499
 
 // compatVersion is the LiteLLM release whose contract the answers follow.

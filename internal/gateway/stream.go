@@ -19,6 +19,9 @@ func (q *request) answerStream() error {
 	q.rec.Status = http.StatusOK
 	q.rec.FirstByte = time.Since(q.rec.Started)
 	var c chunker
+	if q.mergesReasoning() {
+		c.thinking = thinking{}
+	}
 	for {
 		chunk, err := q.stream.Next()
 		if errors.Is(err, io.EOF) {
@@ -56,6 +59,8 @@ type chunker struct {
 	object  []byte
 	model   []byte // what every chunk carries
 	usage   []byte // the upstream's, as JSON text; nil when it gave none
+	// thinking is not nil when reasoning goes into the content.
+	thinking thinking
 }
 
 // rewrite returns the text to send for an upstream's chunk, valid until the next call, or nil when nothing is to be sent.
@@ -85,8 +90,16 @@ func (c *chunker) rewrite(q *request, data []byte) ([]byte, error) {
 				c.usage = bytes.Clone(m.Value)
 				q.count(u)
 			}
+		case "choices":
+			empty = string(m.Value) == "[]"
+			choices := m.Value
+			if c.thinking != nil {
+				if choices, err = c.thinking.merge(choices); err != nil {
+					return nil, err
+				}
+			}
+			c.field("choices", choices)
 		default:
-			empty = empty || (string(m.Name) == "choices" && string(m.Value) == "[]")
 			c.separate()
 			c.buf = append(c.buf, m.Text(data)...)
 		}

@@ -9,6 +9,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -232,4 +236,16 @@ func ask(text, more string) string {
 // askCohere is the same in COHERE.
 func askCohere(text, more string) string {
 	return fmt.Sprintf(`{"apiFormat":"COHERE","message":%q%s}`, text, more)
+}
+
+// pngURI is a small picture of one colour as a data URI.
+func pngURI(t testing.TB, r, g, b uint8) string {
+	t.Helper()
+	picture := image.NewRGBA(image.Rect(0, 0, 8, 8))
+	draw.Draw(picture, picture.Bounds(), image.NewUniform(color.RGBA{r, g, b, 255}), image.Point{}, draw.Src)
+	var buf bytes.Buffer
+	if err := png.Encode(&buf, picture); err != nil {
+		t.Fatal(err)
+	}
+	return "data:image/png;base64," + base64.StdEncoding.EncodeToString(buf.Bytes())
 }

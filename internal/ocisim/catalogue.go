@@ -76,6 +76,19 @@ func (m *Model) isOpenAIReasoning() bool {
 // hidesReasoning reports whether the model thinks without showing it, at the expense of the output cap.
 func (m *Model) hidesReasoning() bool { return m.isOpenAIReasoning() || m.vendor() == "google" }
 
+// onDemand reports whether the model answers on demand in a region at a time. xAI's and Google's models are not offered
+// everywhere.
+func (m *Model) onDemand(region string, now time.Time) bool {
+	offered := true
+	switch m.vendor() {
+	case "xai":
+		offered = strings.HasPrefix(region, "us-")
+	case "google":
+		offered = strings.HasPrefix(region, "us-") || region == "eu-frankfurt-1" || region == "uk-london-1" || region == "ap-hyderabad-1"
+	}
+	return offered && !m.DedicatedOnly && (m.OnDemandRetired.IsZero() || now.Before(m.OnDemandRetired))
+}
+
 // Endpoint is a dedicated endpoint that serves one model.
 type Endpoint struct {
 	// ID is the endpoint's OCID.
@@ -289,8 +302,7 @@ func (s *Server) resolve(mode servingMode, capability string) (target, error) {
 		return target{Model: m, endpoint: &e, asked: mode.EndpointID}, nil
 	}
 	m, ok := s.models.model(mode.ModelID)
-	retired := ok && !m.OnDemandRetired.IsZero() && !s.clock().Before(m.OnDemandRetired)
-	if !ok || m.DedicatedOnly || retired || m.Capability != capability {
+	if !ok || m.Capability != capability || !m.onDemand(s.region, s.clock()) {
 		return target{}, s.notFound()
 	}
 	return target{Model: m, asked: mode.ModelID}, nil

@@ -303,10 +303,7 @@ func (x *exchange) cohereEvents(e *eventStream, q *cohereRequest, g *generation,
 	if q.StreamOptions != nil && q.StreamOptions.IsIncludeUsage {
 		final.Usage = &wireUsage{CompletionTokens: g.usage.completion, PromptTokens: g.usage.prompt, TotalTokens: g.usage.prompt + g.usage.completion}
 	}
-	if err := e.event(final, 0); err != nil {
-		return err
-	}
-	return e.finish(false)
+	return e.last(final)
 }
 
 // refuseCohere applies what Cohere's models refuse in a COHERE request.

@@ -132,26 +132,21 @@ func (q *cohereV2Request) ask() ask {
 
 func (m cohereV2Message) turn(names map[string]string) answer.Message {
 	roles := map[string]answer.Role{"USER": answer.User, "SYSTEM": answer.System, "ASSISTANT": answer.Assistant, "TOOL": answer.Tool}
-	out := answer.Message{Role: roles[m.Role]}
 	var texts []string
+	var images [][]byte
 	for _, part := range m.Content {
 		switch part.Type {
 		case "TEXT":
 			texts = append(texts, part.Text)
 		case "IMAGE_URL":
-			out.Images = append(out.Images, dataURI(part.ImageURL.URL))
+			images = append(images, dataURI(part.ImageURL.URL))
 		case "DOCUMENT":
 			if b, err := encode(part.Document); err == nil { // it came from JSON
 				texts = append(texts, string(b))
 			}
 		}
 	}
-	out.Text = strings.Join(texts, "\n")
-	if out.Role == answer.Tool {
-		out.Results = []answer.Result{{Tool: names[m.ToolCallID], Text: out.Text}}
-		out.Text = ""
-	}
-	return out
+	return turnOf(roles[m.Role], texts, images, names[m.ToolCallID])
 }
 
 // cohereV2Event is an event of a stream; a unary reply adds to it.
@@ -299,8 +294,5 @@ func (x *exchange) cohereV2Events(e *eventStream, t target, q *cohereV2Request, 
 		final.Usage = g.usage.wire(t.Model)
 	}
 	x.count.ReasoningTokens = g.usage.reasoning
-	if err := e.event(final, 0); err != nil {
-		return err
-	}
-	return e.finish(false)
+	return e.last(final)
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -35,7 +36,7 @@ func (s *Server) control(handle func(*Server, http.ResponseWriter, *http.Request
 }
 
 func isLoopback(hostport string) bool {
-	host := hostport
+	host := strings.Trim(hostport, "[]")
 	if h, _, err := net.SplitHostPort(hostport); err == nil {
 		host = h
 	}

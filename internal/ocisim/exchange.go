@@ -21,15 +21,15 @@ type exchange struct {
 	body     []byte
 	variants Variants // as they were when the request came
 
-	requestID   string
-	key         string // public name of the caller, empty until authenticated
-	model       string // what was asked for
-	stream      bool
-	rule        Rule
-	status      int    // what was sent, zero before the first byte
-	failure     string // why the request failed, for log and journal
-	count       Count
-	compartment string // from the header, on the OpenAI-compatible surface
+	requestID string
+	key       string // public name of the caller, empty until authenticated
+	model     string // what was asked for
+	stream    bool
+	rule      Rule
+	status    int    // what was sent, zero before the first byte
+	failure   string // why the request failed, for log and journal
+	count     Count
+	recorded  bool
 }
 
 // operation is one entry of the route table.
@@ -159,14 +159,23 @@ func (x *exchange) send(status int, body []byte) error {
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	x.status = status
-	x.w.WriteHeader(status)
-	if x.rule.CutAfter != nil {
-		x.w.Write(body[:len(body)/2])
-		http.NewResponseController(x.w).Flush()
+	cut := x.rule.CutAfter != nil
+	if cut {
 		x.brokeOff("body cut")
+		body = body[:len(body)/2]
+	}
+	x.record()
+	x.w.WriteHeader(status)
+	if err := x.writeBody(body); err != nil {
+		return err
+	}
+	if cut {
+		if err := http.NewResponseController(x.w).Flush(); err != nil {
+			return err
+		}
 		panic(http.ErrAbortHandler)
 	}
-	return x.writeBody(body)
+	return nil
 }
 
 // writeBody writes at once, or 64 bytes at a time when the rule slows it.
@@ -241,8 +250,13 @@ func (x *exchange) brokeOff(why string) {
 	x.failure = why
 }
 
-// record counts, logs and remembers the request, however it ended.
+// record counts, logs and remembers the request, once, however it ends. It runs before the last bytes go out, so that a
+// caller who has the whole reply finds it counted.
 func (x *exchange) record() {
+	if x.recorded {
+		return
+	}
+	x.recorded = true
 	if x.key != "" && x.count != (Count{}) {
 		x.s.meter.add(x.key, x.model, x.count)
 	}

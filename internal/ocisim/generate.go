@@ -17,6 +17,24 @@ type ask struct {
 	plans     bool   // tool turns say what they are about to do
 }
 
+// turnOf makes a turn of the parts of a message. What a tool message says is the result of the named tool.
+func turnOf(role answer.Role, texts []string, images [][]byte, tool string) answer.Message {
+	text := strings.Join(texts, "\n")
+	if role == answer.Tool {
+		return answer.Message{Role: role, Results: []answer.Result{{Tool: tool, Text: text}}}
+	}
+	return answer.Message{Role: role, Text: text, Images: images}
+}
+
+// appendTurn adds a turn to a prompt; tool results that follow each other are one turn.
+func appendTurn(p *answer.Prompt, m answer.Message) {
+	if last := len(p.Messages) - 1; m.Role == answer.Tool && last >= 0 && p.Messages[last].Role == answer.Tool {
+		p.Messages[last].Results = append(p.Messages[last].Results, m.Results...)
+		return
+	}
+	p.Messages = append(p.Messages, m)
+}
+
 // finish says why a choice ended; each format has its own words for it.
 type finish int
 

@@ -83,16 +83,39 @@ func (x *exchange) chatGeneric(t target, body json.RawMessage) error {
 	if err := refuseGeneric(t.Model, &q, x.variants); err != nil {
 		return err
 	}
-	g, err := x.s.generate(t.Model, q.ask())
+	a := q.ask()
+	if t.vendor() == "meta" && x.variants.LlamaLoops && a.prompt.Choice == answer.Auto && q.afterResult() {
+		a.prompt.Choice = answer.Required
+	}
+	g, err := x.s.generate(t.Model, a)
 	if err != nil {
 		return err
 	}
 	x.emptied(g)
+	if t.vendor() == "meta" && x.variants.LlamaDoubleEncoded {
+		encodeTwice(g)
+	}
 	if q.IsStream {
 		return x.streamGeneric(t, &q, g)
 	}
 	x.bill(g.usage)
 	return x.reply(x.genericResult(t, &q, g))
+}
+
+// afterResult reports whether the conversation ends in a tool's result.
+func (q *genericRequest) afterResult() bool {
+	return q.Messages[len(q.Messages)-1].Role == "TOOL"
+}
+
+// encodeTwice makes JSON texts of the arguments of all calls.
+func encodeTwice(g *generation) {
+	for _, c := range g.choices {
+		for i := range c.calls {
+			if b, err := encode(c.calls[i].arguments); err == nil { // a string can always be encoded
+				c.calls[i].arguments = string(b)
+			}
+		}
+	}
 }
 
 // ask turns the request into what the generation needs.
@@ -129,31 +152,17 @@ func (q *genericRequest) ask() ask {
 // turn reads one message; names maps the ids of earlier calls to their tools.
 func (m genericMessage) turn(names map[string]string) answer.Message {
 	roles := map[string]answer.Role{"SYSTEM": answer.System, "DEVELOPER": answer.System, "USER": answer.User, "ASSISTANT": answer.Assistant, "TOOL": answer.Tool}
-	out := answer.Message{Role: roles[m.Role]}
 	var texts []string
+	var images [][]byte
 	for _, part := range m.Content {
 		switch part.Type {
 		case "TEXT":
 			texts = append(texts, part.Text)
 		case "IMAGE":
-			out.Images = append(out.Images, dataURI(part.ImageURL.URL))
+			images = append(images, dataURI(part.ImageURL.URL))
 		}
 	}
-	out.Text = strings.Join(texts, "\n")
-	if out.Role == answer.Tool {
-		out.Results = []answer.Result{{Tool: names[m.ToolCallID], Text: out.Text}}
-		out.Text = ""
-	}
-	return out
-}
-
-// appendTurn adds a message; tool results that follow each other are one turn.
-func appendTurn(p *answer.Prompt, m answer.Message) {
-	if last := len(p.Messages) - 1; m.Role == answer.Tool && last >= 0 && p.Messages[last].Role == answer.Tool {
-		p.Messages[last].Results = append(p.Messages[last].Results, m.Results...)
-		return
-	}
-	p.Messages = append(p.Messages, m)
+	return turnOf(roles[m.Role], texts, images, names[m.ToolCallID])
 }
 
 // genericOut is a message of the reply; which keys appear differs by vendor.
@@ -190,10 +199,25 @@ type urlCitation struct {
 }
 
 type genericOutChoice struct {
-	Index        int        `json:"index"`
-	Message      genericOut `json:"message"`
-	FinishReason string     `json:"finishReason"`
-	Logprobs     *logprobs  `json:"logprobs,omitempty"`
+	Index             int        `json:"index"`
+	Message           genericOut `json:"message"`
+	FinishReason      string     `json:"finishReason"`
+	Logprobs          *logprobs  `json:"logprobs,omitempty"`
+	GroundingMetadata *grounding `json:"groundingMetadata,omitempty"`
+}
+
+// grounding is where Google's models say what they found on the web.
+type grounding struct {
+	WebSearchQueries []string         `json:"webSearchQueries"`
+	GroundingChunks  []groundingChunk `json:"groundingChunks"`
+}
+
+type groundingChunk struct {
+	Web struct {
+		URI    string `json:"uri"`
+		Title  string `json:"title"`
+		Domain string `json:"domain"`
+	} `json:"web"`
 }
 
 // logprobs is empty, yet there, when none were asked for.
@@ -229,9 +253,12 @@ func (x *exchange) genericResult(t target, q *genericRequest, g *generation) cha
 	}
 	for i, c := range g.choices {
 		out := genericOutChoice{Index: i, FinishReason: x.genericFinish(t.Model, c), Logprobs: &logprobs{}}
-		out.Message = genericMessageOf(t.Model, q, g, c)
+		out.Message = genericMessageOf(t.Model, g, c)
 		if q.LogProbs != nil {
 			out.Logprobs = makeLogprobs(c.text, *q.LogProbs)
+		}
+		if q.WebSearchOptions != nil && len(c.calls) == 0 {
+			cite(t.Model, &out, c.text)
 		}
 		r.Choices = append(r.Choices, out)
 	}
@@ -239,7 +266,7 @@ func (x *exchange) genericResult(t target, q *genericRequest, g *generation) cha
 }
 
 // genericMessageOf builds a unary message with the vendor's habits.
-func genericMessageOf(m *Model, q *genericRequest, g *generation, c choice) genericOut {
+func genericMessageOf(m *Model, g *generation, c choice) genericOut {
 	out := genericOut{Role: "ASSISTANT", ReasoningContent: g.reasoning}
 	if len(c.calls) == 0 || c.text != "" {
 		out.Content = []genericOutPart{{Type: "TEXT", Text: &c.text}}
@@ -264,10 +291,18 @@ func genericMessageOf(m *Model, q *genericRequest, g *generation, c choice) gene
 	if len(calls) > 0 {
 		out.ToolCalls = &calls
 	}
-	if q.WebSearchOptions != nil && len(c.calls) == 0 {
-		out.Annotations = &[]annotation{{"url_citation", urlCitation{0, len([]rune(c.text)), "Example", "https://example.com/"}}}
-	}
 	return out
+}
+
+// cite adds the source of an answer that was looked up on the web, in the vendor's way.
+func cite(m *Model, out *genericOutChoice, text string) {
+	if m.vendor() != "google" {
+		out.Message.Annotations = &[]annotation{{"url_citation", urlCitation{0, len([]rune(text)), "Example", "https://example.com/"}}}
+		return
+	}
+	var source groundingChunk
+	source.Web.URI, source.Web.Title, source.Web.Domain = "https://example.com/", "Example", "example.com"
+	out.GroundingMetadata = &grounding{[]string{text}, []groundingChunk{source}}
 }
 
 // genericFinish names the end of a choice in lower case, as the captures show.

@@ -45,7 +45,7 @@ func (x *exchange) genericEvents(e *eventStream, t target, q *genericRequest, g 
 			return err
 		}
 	}
-	return e.finish(true)
+	return e.done()
 }
 
 // openGeneric sends the empty first event, the reasoning (before the first choice) and the text of a choice.

@@ -241,20 +241,15 @@ func toolChoice(raw json.RawMessage) (answer.Choice, string) {
 
 func (m openAIMessage) turn(names map[string]string) answer.Message {
 	roles := map[string]answer.Role{"system": answer.System, "developer": answer.System, "user": answer.User, "assistant": answer.Assistant, "tool": answer.Tool}
-	out := answer.Message{Role: roles[m.Role]}
 	var texts []string
+	var images [][]byte
 	for _, part := range m.Content {
 		switch part.Type {
 		case "text":
 			texts = append(texts, part.Text)
 		case "image_url":
-			out.Images = append(out.Images, dataURI(part.ImageURL.URL))
+			images = append(images, dataURI(part.ImageURL.URL))
 		}
 	}
-	out.Text = strings.Join(texts, "\n")
-	if out.Role == answer.Tool {
-		out.Results = []answer.Result{{Tool: names[m.ToolCallID], Text: out.Text}}
-		out.Text = ""
-	}
-	return out
+	return turnOf(roles[m.Role], texts, images, names[m.ToolCallID])
 }

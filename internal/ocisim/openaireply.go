@@ -136,7 +136,7 @@ func (x *exchange) openAIEvents(e *eventStream, q *openAIRequest, head openAIRes
 			return err
 		}
 	}
-	return e.finish(true)
+	return e.done()
 }
 
 type pricedDelta struct {

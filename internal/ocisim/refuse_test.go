@@ -226,24 +226,3 @@ func TestDedicatedEndpoints(t *testing.T) {
 		t.Errorf("the endpoint without streams answers a stream with %d", status)
 	}
 }
-
-func FuzzBody(f *testing.F) {
-	for _, body := range []string{ask("hi", ""), askCohere("hi", ""), `{"apiFormat":"COHEREV2","messages":[]}`, history(dot, oneCall, oneResult)} {
-		f.Add(chatBody("meta.llama-3.3-70b-instruct", body))
-		f.Add(chatBody("cohere.command-latest", body))
-	}
-	f.Add(`{"compartmentId":1}`)
-	shared := newCaller(f, ocisim.Options{})
-	f.Fuzz(func(t *testing.T, body string) {
-		c := *shared
-		c.t = t
-		for _, path := range []string{chatPath, "/20231130/actions/embedText", "/20231130/actions/rerankText", "/20231130/actions/applyGuardrails", "/openai/v1/chat/completions"} {
-			r := c.request("POST", path, []byte(body))
-			r.RequestURI = path
-			got := serve(c.sim.Handler(), r)
-			if got.status == 0 || got.status > 500 {
-				t.Errorf("%s answers %d", path, got.status)
-			}
-		}
-	})
-}

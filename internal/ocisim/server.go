@@ -22,7 +22,7 @@ type Options struct {
 	APIKeys []string
 	// Compartments that callers may use. Empty accepts every compartment and tenancy OCID.
 	Compartments []string
-	// Region appears in generated OCIDs. Empty means us-chicago-1.
+	// Region appears in generated OCIDs and decides which models are offered. Empty means us-chicago-1.
 	Region string
 	// Scenario adds models, endpoints, fault rules and variants. Nil means none.
 	Scenario *Scenario

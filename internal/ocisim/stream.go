@@ -28,7 +28,21 @@ func (x *exchange) newStream(padded bool) *eventStream {
 }
 
 // event sends v as one event that brings so many completion tokens.
-func (e *eventStream) event(v any, tokens int) error {
+func (e *eventStream) event(v any, tokens int) error { return e.send(v, tokens, false) }
+
+// last sends the event that ends a stream without [DONE].
+func (e *eventStream) last(v any) error { return e.send(v, 0, true) }
+
+// done ends a stream with [DONE], unless a rule keeps it back.
+func (e *eventStream) done() error {
+	if e.x.rule.NoDone {
+		e.complete()
+		return nil
+	}
+	return e.raw([]byte("[DONE]"), 0, true)
+}
+
+func (e *eventStream) send(v any, tokens int, last bool) error {
 	b, err := encode(v)
 	if err != nil {
 		return err
@@ -37,15 +51,11 @@ func (e *eventStream) event(v any, tokens int) error {
 		pad := strings.Repeat("a", 1+e.random.IntN(12))
 		b = append(bytes.TrimSuffix(b, []byte("}")), `,"pad":"`+pad+`"}`...)
 	}
-	if err := e.raw(b); err != nil {
-		return err
-	}
-	e.x.count.CompletionTokens += tokens
-	return nil
+	return e.raw(b, tokens, last)
 }
 
-// raw sends the text of one event after the faults that are due before it.
-func (e *eventStream) raw(data []byte) error {
+// raw sends the text of one event after the faults and delays that are due before it.
+func (e *eventStream) raw(data []byte, tokens int, last bool) error {
 	if err := e.start(); err != nil {
 		return err
 	}
@@ -58,11 +68,21 @@ func (e *eventStream) raw(data []byte) error {
 		}
 	}
 	e.sent++
+	e.x.count.CompletionTokens += tokens
+	if last {
+		e.complete()
+	}
 	line := append([]byte("data: "), data...)
 	if e.random.Float64() < e.x.variants.SingleLF {
 		return e.write(append(line, '\n'))
 	}
 	return e.write(append(line, "\n\n"...))
+}
+
+// complete counts the call, before its last event is on the wire.
+func (e *eventStream) complete() {
+	e.x.count.Calls = 1
+	e.x.record()
 }
 
 func (e *eventStream) start() error {
@@ -146,17 +166,6 @@ func (e *eventStream) flush(b []byte) error {
 		return err
 	}
 	return http.NewResponseController(e.x.w).Flush()
-}
-
-// finish closes a stream that came to its end: done sends [DONE] where the format has one.
-func (e *eventStream) finish(done bool) error {
-	if done && !e.x.rule.NoDone {
-		if err := e.raw([]byte("[DONE]")); err != nil {
-			return err
-		}
-	}
-	e.x.count.Calls = 1
-	return nil
 }
 
 // settle turns the error that ended a stream on purpose into success: the caller has seen what it should.

@@ -32,6 +32,10 @@ type Variants struct {
 	LlamaFreshIDs bool `json:"llama_fresh_ids"`
 	// LlamaToolFinish is Llama's finish reason on tool turns: "tool_calls" or "stop".
 	LlamaToolFinish string `json:"llama_tool_finish"`
+	// LlamaLoops makes Llama call its tools again after each result, until toolChoice is NONE.
+	LlamaLoops bool `json:"llama_loops"`
+	// LlamaDoubleEncoded makes the arguments of Llama's tool calls a JSON text inside a JSON text.
+	LlamaDoubleEncoded bool `json:"llama_double_encoded"`
 	// BareToolFinish makes the finish event of a GENERIC tool turn come without any message.
 	BareToolFinish bool `json:"bare_tool_finish"`
 	// CohereNullFinish makes COHERE answer finishReason null, and leave a stray "<|" at the end of the text, when a stop

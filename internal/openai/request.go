@@ -6,6 +6,7 @@ package openai
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"tollgate/internal/jsonscan"
@@ -33,6 +34,9 @@ type Request struct {
 	// IncludeUsage is true when the caller asked for stream_options.include_usage. Providers ask their
 	// upstream for usage always; this only decides whether the caller sees the chunk.
 	IncludeUsage bool
+	// Header are headers of the caller's that the operator lets through to the upstream; mostly nil. The provider's
+	// own headers win.
+	Header http.Header
 }
 
 // ParseError is a body that is JSON but not a request: Param names the field at fault ("" for the whole).
@@ -110,10 +114,11 @@ func (r *Request) Decode(v any) error {
 	return &ParseError{Message: err.Error()}
 }
 
-// With returns the request with some top-level members replaced or added. The receiver stays as it is.
+// With returns a copy of the request with some top-level members replaced or added.
 func (r *Request) With(set []jsonscan.Field) (*Request, error) {
 	if len(set) == 0 {
-		return r, nil
+		same := *r
+		return &same, nil
 	}
 	return ParseRequest(r.Operation, jsonscan.Splice(r.Body, r.Members, set, nil).Bytes())
 }

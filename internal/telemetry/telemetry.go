@@ -111,7 +111,9 @@ func (m *Metrics) Reloaded(ok bool) {
 }
 
 // CooledDown counts the cooldown of a deployment.
-func (m *Metrics) CooledDown(alias, upstream string) { m.cooling.WithLabelValues(alias, upstream).Inc() }
+func (m *Metrics) CooledDown(alias, upstream string) {
+	m.cooling.WithLabelValues(alias, upstream).Inc()
+}
 
 // LogCall writes the one access line of a call.
 func LogCall(log *slog.Logger, c *record.Call) {

@@ -10,15 +10,28 @@ import (
 	"strings"
 )
 
-// maxDepth bounds how deep an instance of a recursive schema grows: below it only what is required is made.
-const maxDepth = 8
+// maxDepth and maxValues bound what a recursive schema can make of an instance.
+const (
+	maxDepth  = 8
+	maxValues = 5000
+)
 
 // source is where the values of an instance come from: the user's words, and the names found in them.
 type source struct {
-	text    string
-	names   []string
-	depth   int
-	numbers *int // index of the next number to take from the text, shared by all properties
+	text  string
+	names []string
+	depth int
+	made  *made // shared by all values of one instance
+}
+
+// made counts what an instance has used up.
+type made struct {
+	numbers int // numbers of the text that are taken
+	values  int
+}
+
+func newSource(text string, names []string) source {
+	return source{text: text, names: names, made: new(made)}
 }
 
 var (
@@ -37,7 +50,7 @@ func composeJSON(p Prompt, last Message) string {
 	var value any = map[string]any{"answer": strings.TrimSuffix(text, ".")}
 	if p.Format == JSONSchema && p.Schema != nil {
 		question := lastUserText(p.Messages)
-		value = instance(p.Schema, p.Schema, "", source{text: question, names: answerNames(text, question)})
+		value = instance(p.Schema, p.Schema, "", newSource(question, answerNames(text, question)))
 	}
 	b, err := json.Marshal(value)
 	if err != nil { // only JSON values go in
@@ -57,6 +70,9 @@ func answerNames(text, question string) []string {
 
 // instance makes a value that the schema accepts. root resolves $ref.
 func instance(root, schema map[string]any, key string, from source) any {
+	if from.made.values++; from.made.values > maxValues {
+		return nil
+	}
 	schema = resolve(root, schema)
 	if v, ok := schema["const"]; ok {
 		return v
@@ -203,9 +219,6 @@ func required(schema map[string]any) []string {
 // fillObject makes every required property and those optional ones that the text has something for.
 func fillObject(root, schema map[string]any, from source) map[string]any {
 	schema = resolve(root, schema)
-	if from.numbers == nil {
-		from.numbers = new(int)
-	}
 	from.depth++
 	out := map[string]any{}
 	need, props := required(schema), properties(schema)
@@ -241,7 +254,7 @@ func mentioned(property map[string]any, key string, from source) bool {
 	case "string":
 		return takesName(key) && len(from.names) > 0
 	case "integer", "number":
-		return *from.numbers < len(numberPattern.FindAllString(from.text, -1))
+		return from.made.numbers < len(numberPattern.FindAllString(from.text, -1))
 	}
 	return false
 }
@@ -270,12 +283,9 @@ func fillArray(root, schema map[string]any, key string, from source) []any {
 func fillNumber(schema map[string]any, from source) any {
 	value := 1.0
 	found := numberPattern.FindAllString(from.text, -1)
-	if from.numbers == nil {
-		from.numbers = new(int)
-	}
-	if *from.numbers < len(found) {
-		value, _ = strconv.ParseFloat(found[*from.numbers], 64) // the pattern lets only numbers through
-		*from.numbers++
+	if from.made.numbers < len(found) {
+		value, _ = strconv.ParseFloat(found[from.made.numbers], 64) // the pattern lets only numbers through
+		from.made.numbers++
 	}
 	low, high := bounds(schema)
 	value = math.Max(low, math.Min(high, value))

@@ -98,14 +98,14 @@ func callsOf(t Offer, text string, parallel bool) []Call {
 		if key := nameParameter(t.Schema); key != "" {
 			calls := make([]Call, len(names))
 			for i, name := range names {
-				args := fillObject(t.Schema, t.Schema, source{text: text, names: names[i : i+1]})
+				args := fillObject(t.Schema, t.Schema, newSource(text, names[i:i+1]))
 				args[key] = name
 				calls[i] = Call{Name: t.Name, Arguments: args}
 			}
 			return calls
 		}
 	}
-	return []Call{{Name: t.Name, Arguments: fillObject(t.Schema, t.Schema, source{text: text, names: names})}}
+	return []Call{{Name: t.Name, Arguments: fillObject(t.Schema, t.Schema, newSource(text, names))}}
 }
 
 // nameParameter returns the one required string parameter that takes a name, or "" when several would.

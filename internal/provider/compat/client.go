@@ -116,10 +116,11 @@ func parseBase(text string) (*url.URL, error) {
 	return base, nil
 }
 
-// Post sends body to path, which begins with a slash, and returns the answer: a JSON object that is no error.
+// Post sends body to path, which begins with a slash, and returns the answer: a JSON object that is no error. further
+// headers, which may be nil, go along where the client sets none of that name.
 // It fails with a *provider.UpstreamError, with Authorize's error, or with ctx's when ctx has ended.
-func (c *Client) Post(ctx context.Context, path string, body jsonscan.Parts) (*openai.Response, error) {
-	resp, err := c.call(ctx, path, body)
+func (c *Client) Post(ctx context.Context, path string, body jsonscan.Parts, further http.Header) (*openai.Response, error) {
+	resp, err := c.call(ctx, path, body, further)
 	if err != nil {
 		return nil, err
 	}
@@ -133,9 +134,9 @@ func (c *Client) Post(ctx context.Context, path string, body jsonscan.Parts) (*o
 
 // Stream sends body to path and returns once a 2xx and its headers have come. ctx governs the whole stream. An
 // upstream that answers in one piece all the same is given as a stream of that answer. Errors are those of Post.
-func (c *Client) Stream(ctx context.Context, path string, body jsonscan.Parts) (openai.Stream, error) {
+func (c *Client) Stream(ctx context.Context, path string, body jsonscan.Parts, further http.Header) (openai.Stream, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	resp, err := c.call(ctx, path, body)
+	resp, err := c.call(ctx, path, body, further)
 	if err != nil {
 		cancel()
 		return nil, err
@@ -160,8 +161,8 @@ func (c *Client) Stream(ctx context.Context, path string, body jsonscan.Parts) (
 
 // call sends body to path, after a 401 once more with a renewed credential, and returns a 2xx answer whose body is
 // not encoded. The caller closes it.
-func (c *Client) call(ctx context.Context, path string, body jsonscan.Parts) (*http.Response, error) {
-	resp, err := c.send(ctx, path, body)
+func (c *Client) call(ctx context.Context, path string, body jsonscan.Parts, further http.Header) (*http.Response, error) {
+	resp, err := c.send(ctx, path, body, further)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +175,7 @@ func (c *Client) call(ctx context.Context, path string, body jsonscan.Parts) (*h
 			}
 			return nil, refusal
 		}
-		if resp, err = c.send(ctx, path, body); err != nil {
+		if resp, err = c.send(ctx, path, body, further); err != nil {
 			return nil, err
 		}
 	}
@@ -189,10 +190,10 @@ func (c *Client) call(ctx context.Context, path string, body jsonscan.Parts) (*h
 }
 
 // send makes the request, authorises it and puts it on the wire.
-func (c *Client) send(ctx context.Context, path string, body jsonscan.Parts) (*http.Response, error) {
-	resp, err := c.sendOnce(ctx, path, body)
+func (c *Client) send(ctx context.Context, path string, body jsonscan.Parts, further http.Header) (*http.Response, error) {
+	resp, err := c.sendOnce(ctx, path, body, further)
 	for resends := 0; err != nil && closedWhileIdle(err) && resends < maxResends && ctx.Err() == nil; resends++ {
-		resp, err = c.sendOnce(ctx, path, body)
+		resp, err = c.sendOnce(ctx, path, body, further)
 	}
 	var unsent *authorizeError
 	switch {
@@ -206,8 +207,8 @@ func (c *Client) send(ctx context.Context, path string, body jsonscan.Parts) (*h
 	return nil, c.unreachable(err)
 }
 
-func (c *Client) sendOnce(ctx context.Context, path string, body jsonscan.Parts) (*http.Response, error) {
-	req := c.request(path, body).WithContext(ctx)
+func (c *Client) sendOnce(ctx context.Context, path string, body jsonscan.Parts, further http.Header) (*http.Response, error) {
+	req := c.request(path, body, further).WithContext(ctx)
 	if c.o.Authorize != nil {
 		if err := c.o.Authorize(req, body); err != nil {
 			return nil, &authorizeError{err}
@@ -218,8 +219,12 @@ func (c *Client) sendOnce(ctx context.Context, path string, body jsonscan.Parts)
 	return c.transport.RoundTrip(req)
 }
 
-// request is a POST of body. Its body can be sent again as long as nobody has seen it (GetBody).
-func (c *Client) request(path string, body jsonscan.Parts) *http.Request {
+// request is a POST of body. Its body can be sent again as long as nobody has seen it (GetBody). further headers give
+// way to the client's own.
+func (c *Client) request(path string, body jsonscan.Parts, further http.Header) *http.Request {
+	header := make(http.Header, len(c.header)+len(further)+4)
+	maps.Copy(header, further)
+	maps.Copy(header, c.header)
 	target := *c.base
 	path, query, _ := strings.Cut(path, "?")
 	target.Path += path
@@ -232,7 +237,7 @@ func (c *Client) request(path string, body jsonscan.Parts) *http.Request {
 	return &http.Request{
 		Method: http.MethodPost, URL: &target, Host: c.host,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: maps.Clone(c.header),
+		Header: header,
 		Body:   body.Reader(), GetBody: replay(body), ContentLength: body.Len(),
 	}
 }

@@ -49,7 +49,7 @@ func TestPost_BytesOnTheWire(t *testing.T) {
 			return nil
 		}
 	})
-	resp, err := c.Post(t.Context(), "/chat/completions?api-version=2", parts(`{"a":"ä`, `"}`, `END`))
+	resp, err := c.Post(t.Context(), "/chat/completions?api-version=2", parts(`{"a":"ä`, `"}`, `END`), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestPost_AnswersOfEverySizeArriveWhole(t *testing.T) {
 			})
 			c := newClient(t, s.URL)
 			for range 2 { // the second time from a used buffer
-				resp, err := c.Post(t.Context(), "/embeddings", parts(`{}`))
+				resp, err := c.Post(t.Context(), "/embeddings", parts(`{}`), nil)
 				if err != nil || string(resp.Body) != body {
 					t.Fatalf("size %d chunked %v: %v, %d bytes", size, chunked, err, len(resp.Body))
 				}
@@ -178,7 +178,7 @@ func TestPost_Failures(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := newWire(t, tt.answer...).client
-			_, err := c.Post(t.Context(), "/chat/completions", parts(`{}`))
+			_, err := c.Post(t.Context(), "/chat/completions", parts(`{}`), nil)
 			var got *provider.UpstreamError
 			if !errors.As(err, &got) {
 				t.Fatalf("error = %v, want an UpstreamError", err)
@@ -192,7 +192,7 @@ func TestPost_Failures(t *testing.T) {
 				t.Errorf("error (-want +got):\n%s", diff)
 			}
 			// A stream fails in the same way before its first byte.
-			if _, err := c.Stream(t.Context(), "/chat/completions", parts(`{}`)); err == nil && !strings.HasPrefix(tt.name, "200") {
+			if _, err := c.Stream(t.Context(), "/chat/completions", parts(`{}`), nil); err == nil && !strings.HasPrefix(tt.name, "200") {
 				t.Error("Stream accepted what Post refused")
 			}
 		})
@@ -208,7 +208,7 @@ func TestPost_BoundsAnAnswerOfUnknownLength(t *testing.T) {
 			}
 		}
 	})
-	_, err := newClient(t, s.URL).Post(t.Context(), "/embeddings", parts(`{}`))
+	_, err := newClient(t, s.URL).Post(t.Context(), "/embeddings", parts(`{}`), nil)
 	if err == nil || !strings.Contains(err.Error(), "larger than 67108864 bytes") {
 		t.Errorf("error = %v", err)
 	}
@@ -219,7 +219,7 @@ func TestPost_NeverFollowsARedirect(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, thief.URL, http.StatusPermanentRedirect)
 	})
-	if _, err := newClient(t, s.URL).Post(t.Context(), "/chat/completions", parts(`{}`)); err == nil {
+	if _, err := newClient(t, s.URL).Post(t.Context(), "/chat/completions", parts(`{}`), nil); err == nil {
 		t.Error("a redirect counts as an answer")
 	}
 }
@@ -246,7 +246,7 @@ func TestPost_UnreachableUpstreamIsNotBilled(t *testing.T) {
 					})
 				}
 			})
-			_, err := c.Post(t.Context(), "/chat/completions", parts(`{}`))
+			_, err := c.Post(t.Context(), "/chat/completions", parts(`{}`), nil)
 			var got *provider.UpstreamError
 			if !errors.As(err, &got) || got.Reason != provider.Connection || got.Billed != provider.NotBilled {
 				t.Errorf("error = %#v", err)
@@ -264,8 +264,8 @@ func TestPost_CancelledCallReturnsTheContextsError(t *testing.T) {
 	defer close(release)
 	c := newClient(t, s.URL)
 	for name, call := range map[string]func(context.Context) error{
-		"Post":   func(ctx context.Context) error { _, err := c.Post(ctx, "/chat/completions", parts(`{}`)); return err },
-		"Stream": func(ctx context.Context) error { _, err := c.Stream(ctx, "/chat/completions", parts(`{}`)); return err },
+		"Post":   func(ctx context.Context) error { _, err := c.Post(ctx, "/chat/completions", parts(`{}`), nil); return err },
+		"Stream": func(ctx context.Context) error { _, err := c.Stream(ctx, "/chat/completions", parts(`{}`), nil); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
@@ -323,7 +323,7 @@ func TestPost_RefreshesOnceAfter401(t *testing.T) {
 					return tt.refreshErr
 				}
 			})
-			_, err := c.Post(t.Context(), "/chat/completions", parts(`{"a"`, `:1}`))
+			_, err := c.Post(t.Context(), "/chat/completions", parts(`{"a"`, `:1}`), nil)
 			if (err != nil) != tt.wantErr || calls.Load() != tt.wantCalls {
 				t.Errorf("error = %v after %d calls", err, calls.Load())
 			}
@@ -344,7 +344,7 @@ func TestPost_AuthorizeErrorIsReturnedAsItIs(t *testing.T) {
 	c := newClient(t, s.URL, func(o *compat.Options) {
 		o.Authorize = func(*http.Request, jsonscan.Parts) error { return want }
 	})
-	if _, err := c.Post(t.Context(), "/chat/completions", parts(`{}`)); err != want {
+	if _, err := c.Post(t.Context(), "/chat/completions", parts(`{}`), nil); err != want {
 		t.Errorf("error = %v", err)
 	}
 }

@@ -134,7 +134,7 @@ func (d *deployment) post(ctx context.Context, r *openai.Request, path string) (
 	if err != nil {
 		return nil, err
 	}
-	answer, err := d.client.Post(ctx, path, body)
+	answer, err := d.client.Post(ctx, path, body, r.Header)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +147,7 @@ func (d *deployment) stream(ctx context.Context, r *openai.Request, path string)
 	if err != nil {
 		return nil, err
 	}
-	s, err := d.client.Stream(ctx, path, body)
+	s, err := d.client.Stream(ctx, path, body, r.Header)
 	if err != nil || len(dropped) == 0 {
 		return s, err
 	}

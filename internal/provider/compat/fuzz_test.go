@@ -73,14 +73,14 @@ func FuzzAnswer(f *testing.F) {
 	w := newWire(f)
 	f.Fuzz(func(t *testing.T, status uint16, body string) {
 		w.pieces = []string{fmt.Sprintf("HTTP/1.1 %d X\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n", 200+status%400), body}
-		resp, err := w.client.Post(t.Context(), "/chat/completions", parts(`{}`))
+		resp, err := w.client.Post(t.Context(), "/chat/completions", parts(`{}`), nil)
 		checkEnd(t, err)
 		if err == nil {
 			if _, err := jsonscan.Object(resp.Body, nil); err != nil {
 				t.Errorf("answer %q: %v", resp.Body, err)
 			}
 		}
-		s, err := w.client.Stream(t.Context(), "/chat/completions", parts(`{}`))
+		s, err := w.client.Stream(t.Context(), "/chat/completions", parts(`{}`), nil)
 		checkEnd(t, err)
 		if err != nil {
 			return

@@ -64,7 +64,7 @@ func TestPost_NeverSendsACallTwice(t *testing.T) {
 			o.Egress = e
 			o.Header = http.Header{"X-Call": {id}}
 		})
-		_, err := c.Post(t.Context(), "/chat/completions", parts(`{}`))
+		_, err := c.Post(t.Context(), "/chat/completions", parts(`{}`), nil)
 		mu.Lock()
 		times := seen[id]
 		mu.Unlock()
@@ -144,7 +144,7 @@ func TestPost_RepeatsWhatWasNeverSent(t *testing.T) {
 			}})
 			const calls = 20
 			for i := range calls {
-				if _, err := c.Post(ctx, "/chat/completions", parts(`{"a":`, `1}`)); err != nil {
+				if _, err := c.Post(ctx, "/chat/completions", parts(`{"a":`, `1}`), nil); err != nil {
 					t.Fatalf("call %d: %v", i, err)
 				}
 			}

@@ -180,7 +180,7 @@ func TestStream_ContentTypes(t *testing.T) {
 			if tt.contentType != "" {
 				head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: " + tt.contentType + "\r\n\r\n"
 			}
-			s, err := newWire(t, head, tt.body).client.Stream(t.Context(), "/chat/completions", parts(`{}`))
+			s, err := newWire(t, head, tt.body).client.Stream(t.Context(), "/chat/completions", parts(`{}`), nil)
 			if tt.text != "" {
 				var failed *provider.UpstreamError
 				if !errors.As(err, &failed) || !strings.Contains(failed.Message, tt.text) {
@@ -275,7 +275,7 @@ func TestStream_CloseCancelsTheCall(t *testing.T) {
 func TestStream_ContextGovernsTheWholeStream(t *testing.T) {
 	server, gone := endless(t, 1)
 	ctx, cancel := context.WithCancel(t.Context())
-	s, err := newClient(t, server.URL).Stream(ctx, "/chat/completions", parts(`{}`))
+	s, err := newClient(t, server.URL).Stream(ctx, "/chat/completions", parts(`{}`), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -139,7 +139,7 @@ func collect(t testing.TB, s openai.Stream) ([]string, error) {
 // stream opens a stream on c.
 func stream(t testing.TB, c *compat.Client) openai.Stream {
 	t.Helper()
-	s, err := c.Stream(t.Context(), "/chat/completions", parts(`{"stream":true}`))
+	s, err := c.Stream(t.Context(), "/chat/completions", parts(`{"stream":true}`), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"mime"
 	"net/http"
+	"slices"
+	"strings"
 
 	"tollgate/internal/jsonscan"
 	"tollgate/internal/openai"
@@ -87,7 +89,7 @@ func (d *Deployment) prepare(ctx context.Context, r *openai.Request, stream bool
 // parameters may be dropped, and the deployment remembers.
 func (d *Deployment) send(ctx context.Context, call *prepared) (*http.Response, *outgoing, error) {
 	for resends := 0; ; resends++ {
-		out, err := d.translate(ctx, call.in, call.stream)
+		out, err := d.translate(ctx, call.in, call.stream && !d.learned(streamField))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -102,30 +104,31 @@ func (d *Deployment) send(ctx context.Context, call *prepared) (*http.Response, 
 	}
 }
 
+// streamField asks for a stream. Some dedicated clusters refuse it; their answer then comes in one piece, and the
+// caller gets it as a stream all the same.
+const streamField = "isStream"
+
 // adapt learns from a refusal; it reports whether the call is worth another try.
 func (d *Deployment) adapt(e *provider.UpstreamError, call *prepared, out *outgoing) bool {
-	if e.Status != http.StatusBadRequest || !call.in.drop {
+	if e.Status != http.StatusBadRequest {
+		return false
+	}
+	if call.stream && !d.learned(streamField) && strings.Contains(e.Param+e.Message, streamField) {
+		d.learn(streamField)
+		return true
+	}
+	if !call.in.drop {
 		return false
 	}
 	if e.Code != "unsupported_value" && e.Code != "unsupported_parameter" {
 		return false
 	}
 	p, known := find(d.fam.format.params(), e.Param)
-	if !known || !out.sends(p.field) {
+	if !known || !slices.Contains(out.sent, p.field) {
 		return false
 	}
 	d.learn(p.field)
 	return true
-}
-
-// sends reports whether a field was among the parameters sent.
-func (o *outgoing) sends(field string) bool {
-	for _, f := range o.sent {
-		if f == field {
-			return true
-		}
-	}
-	return false
 }
 
 func (d *Deployment) replyTo(in *input, out *outgoing) *replyTo {

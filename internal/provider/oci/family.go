@@ -22,6 +22,7 @@ const (
 // without a release.
 type family struct {
 	name    string
+	vendor  string   // the id's first part where rules go by it
 	match   []string // patterns of path.Match on the lower-case id
 	format  Format
 	capName string // the field for the bound of the answer's length
@@ -74,9 +75,9 @@ var families = []family{
 	{name: "google", match: []string{"google.*"}, format: Generic, capName: "maxTokens", schema: schema.Google,
 		noEmptyText: true, oneCallPerTurn: true, thinks: true},
 
-	{name: "meta-3", match: []string{"meta.llama-3*"}, format: Generic, capName: "maxTokens", schema: schema.Plain,
+	{name: "meta-3", vendor: "meta", match: []string{"meta.llama-3*"}, format: Generic, capName: "maxTokens", schema: schema.Plain,
 		onOpenAI: true, refuses: []string{"parallel_tool_calls"}},
-	{name: "meta", match: []string{"meta.*"}, format: Generic, capName: "maxTokens", schema: schema.Plain, onOpenAI: true},
+	{name: "meta", vendor: "meta", match: []string{"meta.*"}, format: Generic, capName: "maxTokens", schema: schema.Plain, onOpenAI: true},
 
 	{name: "generic", match: []string{"*"}, format: Generic, capName: "maxTokens", schema: schema.Plain},
 }

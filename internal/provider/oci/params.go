@@ -66,7 +66,6 @@ var (
 		{"citation_options citationOptions", "citationOptions", citationMode, ""},
 		{"strict_tools isStrictToolsEnabled is_strict_tools_enabled", "isStrictToolsEnabled", boolean, "false"},
 		{"logprobs isLogProbsEnabled", "isLogProbsEnabled", boolean, "false"},
-		{"priority", "priority", integer, ""},
 	}, cohereShared...)
 )
 

@@ -61,9 +61,34 @@ func (d *Deployment) chooseSurface(in *input) (bool, error) {
 	case d.settings.apiKey.Empty() || !d.fam.onOpenAI || d.settings.endpoint != "":
 		return false, nil
 	}
-	// Llama refuses tools behind a leading system message there (vercel/ai#21153).
-	llama := d.fam.name == "meta" || d.fam.name == "meta-3"
-	return !(llama && len(in.chat.Tools) > 0 && in.chat.Messages[0].Role == openai.RoleSystem), nil
+	return !d.needsFold(in.chat), nil
+}
+
+// needsFold reports whether the OpenAI-shaped surface would refuse a call because a system message leads it: Llama
+// does so beside tools (vercel/ai#21153).
+func (d *Deployment) needsFold(chat *openai.Chat) bool {
+	return d.fam.vendor == "meta" && len(chat.Tools) > 0 && isSystem(chat.Messages[0])
+}
+
+// folded is a list of messages whose first one is the user's.
+func folded(messages []byte) ([]byte, error) {
+	elements, err := jsonscan.Array(messages, nil)
+	if err != nil || len(elements) == 0 {
+		return messages, err
+	}
+	first, err := jsonscan.Object(elements[0], nil)
+	if err != nil {
+		return messages, err
+	}
+	var o jsonOut
+	o.b = make([]byte, 0, len(messages))
+	o.open('[')
+	o.raw(jsonscan.Splice(elements[0], first, []jsonscan.Field{{Name: "role", Value: []byte(`"user"`)}}, nil).Bytes())
+	for _, e := range elements[1:] {
+		o.raw(e)
+	}
+	o.close(']')
+	return o.b, nil
 }
 
 func hasOtherMedia(chat *openai.Chat) bool {
@@ -83,7 +108,7 @@ func (d *Deployment) chatOpenAI(ctx context.Context, r *openai.Request, in *inpu
 	if err != nil {
 		return nil, badRequest(err)
 	}
-	resp, err := d.compat.Post(ctx, "/chat/completions", body)
+	resp, err := d.compat.Post(ctx, "/chat/completions", body, r.Header)
 	if err != nil {
 		return nil, d.advisedError(err)
 	}
@@ -96,7 +121,7 @@ func (d *Deployment) streamOpenAI(ctx context.Context, r *openai.Request, in *in
 	if err != nil {
 		return nil, badRequest(err)
 	}
-	s, err := d.compat.Stream(ctx, "/chat/completions", body)
+	s, err := d.compat.Stream(ctx, "/chat/completions", body, r.Header)
 	if err != nil {
 		return nil, d.advisedError(err)
 	}
@@ -135,13 +160,26 @@ func (d *Deployment) outgoingOpenAI(r *openai.Request, in *input, stream bool) (
 	} else {
 		omit = append(omit, "stream", "stream_options")
 	}
+	if messages, ok := r.Get("messages"); ok && d.needsFold(in.chat) {
+		messages, err := folded(messages)
+		if err != nil {
+			return nil, nil, err
+		}
+		set = append(set, jsonscan.Field{Name: "messages", Value: messages})
+	}
+	names := make([]string, 0, len(in.chat.Params))
+	for _, f := range in.chat.Params {
+		names = append(names, f.Name)
+	}
 	var dropped []string
 	for _, f := range in.chat.Params {
 		p, known := find(genericParams, f.Name)
 		switch {
 		case f.Name == "max_tokens" && d.fam.capName == "maxCompletionTokens":
 			omit = append(omit, f.Name)
-			set = append(set, jsonscan.Field{Name: "max_completion_tokens", Value: f.Value})
+			if !slices.Contains(names, "max_completion_tokens") {
+				set = append(set, jsonscan.Field{Name: "max_completion_tokens", Value: f.Value})
+			}
 		case known && d.fam.rejects(p) && !slices.Contains(in.allowed, f.Name) && (in.drop || isNeutral(f.Value, p.neutral)):
 			omit = append(omit, f.Name)
 			if !isNeutral(f.Value, p.neutral) {

@@ -50,9 +50,7 @@ func (d *Deployment) translate(ctx context.Context, in *input, stream bool) (*ou
 		return nil, err
 	}
 	req := &outgoing{body: t.out.b, sum: sha256.Sum256(t.out.b)}
-	req.dropped = append(append(req.dropped, t.params.left...), t.params.refused...)
-	slices.Sort(req.dropped)
-	req.dropped = slices.Compact(req.dropped)
+	req.dropped = sortedNames(append(t.params.left, t.params.refused...))
 	for _, f := range t.params.fields {
 		req.sent = append(req.sent, f.Name)
 	}
@@ -106,11 +104,19 @@ func (s *paramSet) sendsValue(field, value string) bool {
 	return slices.ContainsFunc(s.fields, func(f jsonscan.Field) bool { return f.Name == field && string(f.Value) == value })
 }
 
-// unsupported is LiteLLM's refusal of parameters.
-func unsupported(model string, names []string) *apierr.Error {
+// sortedNames is names in order, each once; nil when there are none.
+func sortedNames(names []string) []string {
+	if len(names) == 0 {
+		return nil
+	}
 	names = slices.Clone(names)
 	slices.Sort(names)
-	names = slices.Compact(names)
+	return slices.Compact(names)
+}
+
+// unsupported is LiteLLM's refusal of parameters.
+func unsupported(model string, names []string) *apierr.Error {
+	names = sortedNames(names)
 	return &apierr.Error{
 		Status: http.StatusBadRequest, Type: "invalid_request_error", Param: names[0],
 		Message: fmt.Sprintf("litellm.UnsupportedParamsError: oci does not support parameters: ['%s'], for model=%s. To drop these, set `litellm.drop_params=True` or for proxy: `litellm_settings: drop_params: true`",

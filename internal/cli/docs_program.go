@@ -1,0 +1,299 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"tollgate/internal/app"
+	"tollgate/internal/builtin"
+	"tollgate/internal/price"
+	"tollgate/internal/record"
+	"tollgate/internal/telemetry"
+)
+
+// commandTables describes the program itself and each of its commands.
+func commandTables(root *cobra.Command) string {
+	var b strings.Builder
+	describeCommand(&b, root)
+	return b.String()
+}
+
+func describeCommand(b *strings.Builder, cmd *cobra.Command) {
+	if cmd.Runnable() {
+		fmt.Fprintf(b, "\n## `%s`\n\n%s\n", cmd.CommandPath(), orShort(cmd))
+		fmt.Fprintf(b, "\n```text\n%s\n```\n", cmd.UseLine())
+		flags := table{head: []string{"Option", "Type", "Default", "Meaning"}}
+		var idle []string
+		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			if f.Name == "help" {
+				return
+			}
+			if _, found := ineffective[f.Name]; found {
+				idle = append(idle, code("--"+f.Name))
+				return
+			}
+			flags.add(optionName(f), optionType(f), code(optionDefault(f)), f.Usage)
+		})
+		b.WriteString(flags.String())
+		if len(idle) > 0 {
+			fmt.Fprintf(b, "\nTaken for LiteLLM's sake, without effect: %s.\n", strings.Join(idle, ", "))
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() && sub.Name() != "completion" {
+			describeCommand(b, sub)
+		}
+	}
+}
+
+func orShort(cmd *cobra.Command) string {
+	if cmd.Long != "" {
+		return cmd.Long
+	}
+	return cmd.Short + "."
+}
+
+func optionName(f *pflag.Flag) string {
+	name := code("--" + f.Name)
+	if f.Shorthand != "" {
+		name += ", " + code("-"+f.Shorthand)
+	}
+	return name
+}
+
+func optionType(f *pflag.Flag) string {
+	if f.Value.Type() == "bool" {
+		return ""
+	}
+	return f.Value.Type()
+}
+
+func optionDefault(f *pflag.Flag) string {
+	if f.Value.Type() == "bool" || f.DefValue == "[]" {
+		return ""
+	}
+	return f.DefValue
+}
+
+// alsoServed finds the route that another one repeats, in the words of the route table.
+var alsoServed = regexp.MustCompile(`^As (GET|/[^ ,]*[^ ,.])`)
+
+// operation is what the page needs of an operation of the OpenAPI description.
+type operation struct {
+	Summary  string `json:"summary"`
+	Security []any  `json:"security"`
+}
+
+// routeTables lists the routes, each with the paths that do the same, from the gateway's own description of itself.
+func routeTables() (string, error) {
+	paths, err := openAPIPaths()
+	if err != nil {
+		return "", err
+	}
+	same := map[string][]string{}
+	for _, path := range slices.Sorted(maps.Keys(paths)) {
+		for _, method := range slices.Sorted(maps.Keys(paths[path])) {
+			if m := alsoServed.FindStringSubmatch(paths[path][method].Summary); m != nil {
+				target, also := m[1], path
+				if target == "GET" {
+					target, also = path, strings.ToUpper(method)
+				}
+				same[target] = append(same[target], code(also))
+			}
+		}
+	}
+	t := table{head: []string{"Route", "Key", "What it does", "The same"}}
+	for _, path := range slices.Sorted(maps.Keys(paths)) {
+		for _, method := range slices.Sorted(maps.Keys(paths[path])) {
+			op := paths[path][method]
+			if alsoServed.MatchString(op.Summary) {
+				continue
+			}
+			key := "no"
+			if len(op.Security) > 0 {
+				key = "yes"
+			}
+			t.add(code(strings.ToUpper(method)+" "+path), key, op.Summary, strings.Join(same[path], ", "))
+		}
+	}
+	return "## Routes\n" + t.String(), nil
+}
+
+// openAPIPaths asks a gateway with an empty configuration for /openapi.json.
+func openAPIPaths() (map[string]map[string]operation, error) {
+	a, _, err := app.Open(app.Options{
+		Env:       func(string) (string, bool) { return "", false },
+		Providers: builtin.Providers, Version: version(), Metrics: telemetry.NewMetrics(),
+		NewLog: func(bool, bool) (*slog.Logger, slog.Level) { return slog.New(slog.DiscardHandler), slog.LevelError },
+	})
+	if err != nil {
+		return nil, err
+	}
+	var page pageWriter
+	a.Handler().ServeHTTP(&page, pageRequest("/openapi.json"))
+	var description struct {
+		Paths map[string]map[string]operation `json:"paths"`
+	}
+	if err := json.Unmarshal(page.body.Bytes(), &description); err != nil || page.status != http.StatusOK {
+		return nil, fmt.Errorf("/openapi.json answered %d: %s", page.status, page.body.String())
+	}
+	return description.Paths, nil
+}
+
+// pageRequest asks a handler of our own for a page, as a caller on this machine would.
+func pageRequest(path string) *http.Request {
+	return &http.Request{
+		Method: http.MethodGet, URL: &url.URL{Path: path}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Host: "127.0.0.1", RemoteAddr: "127.0.0.1:1", Header: http.Header{}, Body: http.NoBody,
+	}
+}
+
+// pageWriter keeps a page in memory.
+type pageWriter struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (p *pageWriter) Header() http.Header {
+	if p.header == nil {
+		p.header = http.Header{}
+	}
+	return p.header
+}
+
+func (p *pageWriter) WriteHeader(status int) { p.status = status }
+
+func (p *pageWriter) Write(b []byte) (int, error) {
+	if p.status == 0 {
+		p.status = http.StatusOK
+	}
+	return p.body.Write(b)
+}
+
+// metricTable lists the series. Each is made to appear once, since a series without a sample is not in the text.
+func metricTable() (string, error) {
+	m := telemetry.NewMetrics()
+	m.CallStarted()
+	m.CallEnded("alias", &record.Call{Outcome: record.Success, Status: http.StatusOK, UsageKnown: true})
+	m.Reloaded(true)
+	m.CooledDown("alias", "upstream")
+	var page pageWriter
+	m.Handler().ServeHTTP(&page, pageRequest("/metrics"))
+	return readMetrics(&page.body)
+}
+
+// sample finds the name and the labels of a sample of Prometheus' text format.
+var sample = regexp.MustCompile(`^(\w+)\{([^}]*)\}`)
+
+// readMetrics makes a table of the series of ours in a text of Prometheus' format.
+func readMetrics(text io.Reader) (string, error) {
+	help, kind, labels := map[string]string{}, map[string]string{}, map[string]string{}
+	lines := bufio.NewScanner(text)
+	for lines.Scan() {
+		words := strings.SplitN(lines.Text(), " ", 4)
+		switch {
+		case len(words) == 4 && words[1] == "HELP":
+			help[words[2]] = words[3]
+		case len(words) == 4 && words[1] == "TYPE":
+			kind[words[2]] = words[3]
+		default:
+			if m := sample.FindStringSubmatch(lines.Text()); m != nil {
+				labels[m[1]] = labelNames(m[2])
+			}
+		}
+	}
+	t := table{head: []string{"Metric", "Type", "Labels", "Meaning"}}
+	for _, name := range slices.Sorted(maps.Keys(help)) {
+		if !strings.HasPrefix(name, "tollgate_") {
+			continue
+		}
+		of := labels[name]
+		if kind[name] == "histogram" {
+			of = labels[name+"_sum"]
+		}
+		t.add(code(name), kind[name], of, help[name])
+	}
+	return t.String(), lines.Err()
+}
+
+// labelNames are the names in `a="x",b="y"`.
+func labelNames(pairs string) string {
+	var names []string
+	for _, m := range regexp.MustCompile(`(\w+)="`).FindAllStringSubmatch(pairs, -1) {
+		names = append(names, code(m[1]))
+	}
+	return strings.Join(names, ", ")
+}
+
+// modelTables lists the price table by mode.
+func modelTables() (string, error) {
+	prices, err := price.Builtin()
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for _, mode := range []string{"chat", "embedding", "rerank"} {
+		t := table{head: []string{"Model", "Input", "Output", "Cached input", "Input characters", "Output characters", "Context", "Longest answer", "Abilities", "Source"}}
+		if mode == "embedding" {
+			t.head[7] = "Dimensions"
+		}
+		for _, e := range prices.Models() {
+			if e.Mode != mode {
+				continue
+			}
+			size := e.MaxOutputTokens
+			if mode == "embedding" {
+				size = e.OutputVectorSize
+			}
+			t.add(code(e.ID), perMillion(e.Input), perMillion(e.Output), perMillion(e.CacheRead), perMillion(e.InputChar), perMillion(e.OutputChar),
+				count(e.MaxInputTokens), count(size), abilities(e.Caps), e.Source)
+		}
+		fmt.Fprintf(&b, "\n## %s%s\n%s", strings.ToUpper(mode[:1]), mode[1:], t.String())
+	}
+	return b.String(), nil
+}
+
+// perMillion is a price in USD for a million units; a price that is not known is empty.
+func perMillion(r price.Rate) string {
+	million, err := r.USD.Mul(1_000_000)
+	if !r.Known || err != nil {
+		return ""
+	}
+	return million.String()
+}
+
+func count(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprint(n)
+}
+
+func abilities(c price.Caps) string {
+	var words []string
+	for _, a := range []struct {
+		has  bool
+		word string
+	}{
+		{c.FunctionCalling, "tools"}, {c.ResponseSchema, "schema"}, {c.Reasoning, "reasoning"}, {c.Vision, "vision"}, {c.AudioInput, "audio"}, {c.PDFInput, "PDF"},
+	} {
+		if a.has {
+			words = append(words, a.word)
+		}
+	}
+	return strings.Join(words, ", ")
+}

@@ -1,0 +1,127 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"tollgate/internal/apierr"
+	"tollgate/internal/dispatch"
+	"tollgate/internal/openai"
+)
+
+// credentialFields would let a caller choose where the operator's credentials are sent.
+var credentialFields = []string{"api_base", "base_url", "api_key", "api_version", "user_config", "custom_llm_provider", "model_list", "extra_headers", "litellm_credential_name"}
+
+// callersFields are those of them that a caller may set where the operator allows it.
+var callersFields = []string{"api_base", "base_url", "api_key", "api_version"}
+
+func isCredential(name string) bool {
+	return slices.Contains(credentialFields, name) || strings.HasPrefix(name, "oci_") || strings.HasPrefix(name, "aws_") || strings.HasPrefix(name, "vertex_")
+}
+
+// checkCredentials collects the credential fields of the body. They are refused unless the operator allows them for
+// the whole gateway (allow_client_side_credentials) or for every deployment of the alias
+// (configurable_clientside_auth_params).
+func (q *request) checkCredentials() error {
+	for _, m := range q.body.Members {
+		name := string(m.Name)
+		if !isCredential(name) {
+			continue
+		}
+		value := openai.StringMember(q.body.Members, name)
+		if !slices.Contains(callersFields, name) || value == "" || !q.mayBring(name, value) {
+			return &apierr.Error{
+				Status: http.StatusUnauthorized, Type: "auth_error", Param: name,
+				Message: "Authentication Error, Rejected Request: " + name + " is not allowed in request body. Enable with `general_settings::allow_client_side_credentials` on proxy config.yaml.",
+			}
+		}
+		if q.credentials == nil {
+			q.credentials = map[string]string{}
+		}
+		q.credentials[name] = value
+	}
+	if q.credentials != nil && q.credentials["api_key"] == "" {
+		return &apierr.Error{
+			Status: http.StatusBadRequest, Type: "invalid_request_error", Param: "api_key",
+			Message: "A request that names an api_base must bring its own api_key: the gateway's key is never sent to an address that a caller chose.",
+		}
+	}
+	return nil
+}
+
+func (q *request) mayBring(name, value string) bool {
+	if q.snap.ClientCredentials {
+		return true
+	}
+	deployments := q.snap.Router.Deployments(q.rec.Alias)
+	for _, d := range deployments {
+		m := q.snap.Models.byID(d.ID)
+		if m == nil || m.ClientParams[name] == nil || !m.ClientParams[name].MatchString(value) {
+			return false
+		}
+	}
+	return len(deployments) > 0
+}
+
+// withCredentials is the target for a call that brings its own credential, else t itself.
+func (q *request) withCredentials(t dispatch.Target) (dispatch.Target, error) {
+	if q.credentials == nil {
+		return t, nil
+	}
+	d, err := q.snap.OpenWith(t.Deployment, q.credentials)
+	if err != nil {
+		return t, &apierr.Error{Status: http.StatusBadRequest, Type: "invalid_request_error", Param: "api_base",
+			Message: fmt.Sprintf("The credential of the request cannot be used for %s.", t.Group), Cause: err}
+	}
+	t.Deployment = &d
+	return t, nil
+}
+
+// outgoing is what one attempt sends: the body with the fallback's overrides, and the headers that are passed on.
+func (q *request) outgoing(t dispatch.Target) (dispatch.Target, *openai.Request, error) {
+	t, err := q.withCredentials(t)
+	if err != nil {
+		return t, nil, err
+	}
+	body, err := q.body.With(t.Overrides)
+	if err != nil {
+		return t, nil, badBody(q.op, err)
+	}
+	body.Header = q.forwarded
+	return t, body, nil
+}
+
+// forwardedHeaders are the caller's headers for the upstream: x-pass-* without the prefix always, and with
+// forward_client_headers_to_llm_api the other x-* and anthropic-beta. Keys are never among them.
+func (q *request) forwardedHeaders() http.Header {
+	var out http.Header
+	set := func(name string, values []string) {
+		if out == nil {
+			out = http.Header{}
+		}
+		out[http.CanonicalHeaderKey(name)] = values
+	}
+	for name, values := range q.r.Header {
+		lower := strings.ToLower(name)
+		switch bare, pass := strings.CutPrefix(lower, "x-pass-"); {
+		case pass && bare != "" && !neverForwarded(bare):
+			set(bare, values)
+		case pass || !q.snap.ForwardHeaders || neverForwarded(lower):
+		case lower == "anthropic-beta", strings.HasPrefix(lower, "x-") && !strings.HasPrefix(lower, "x-stainless-") && !strings.HasPrefix(lower, "x-litellm-"):
+			set(lower, values)
+		}
+	}
+	return out
+}
+
+// neverForwarded are headers that carry a key of ours, or that belong to one connection.
+func neverForwarded(lower string) bool {
+	switch lower {
+	case "authorization", "x-api-key", "api-key", "x-goog-api-key", "x-litellm-api-key", "ocp-apim-subscription-key", "cookie", "host", "content-length",
+		"content-type", "content-encoding", "accept-encoding", "connection", "transfer-encoding", "te", "trailer", "upgrade", "expect", "keep-alive", "proxy-authorization":
+		return true
+	}
+	return strings.HasPrefix(lower, "x-forwarded-") || lower == "x-real-ip"
+}

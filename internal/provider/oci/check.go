@@ -1,0 +1,23 @@
+package oci
+
+import (
+	"fmt"
+
+	"tollgate/internal/provider"
+	"tollgate/internal/provider/oci/auth"
+)
+
+var _ provider.Checker = (*Deployment)(nil)
+
+// Check implements provider.Checker: a fingerprint of another key is refused by OCI on every call, unusual OCIDs and
+// regions are only unusual.
+func (d *Deployment) Check() (warnings []string, err error) {
+	if region := d.settings.region; region != "" && !auth.KnownRegion(region) {
+		warnings = append(warnings, fmt.Sprintf("oci_region: %q is no region that this version knows; calls go to it all the same", region))
+	}
+	key, ok := d.principal.(*auth.APIKey)
+	if !ok {
+		return warnings, nil
+	}
+	return append(warnings, key.Warnings()...), key.Verify()
+}
