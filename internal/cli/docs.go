@@ -27,7 +27,7 @@ func newDocs(env *Environment) *cobra.Command {
 
 // writeDocs writes every generated page into a folder.
 func writeDocs(env *Environment, root *cobra.Command, dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // pages for everyone to read
 		return err
 	}
 	for _, page := range []struct {
@@ -50,7 +50,7 @@ func writeDocs(env *Environment, root *cobra.Command, dir string) error {
 		}
 		text := generatedMark + string(intro) + "\n" + strings.TrimSpace(tables) + "\n"
 		file := filepath.Join(dir, page.name+".md")
-		if err := os.WriteFile(file, []byte(text), 0o644); err != nil { //nolint:gosec // pages for everyone to read
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil { //nolint:gosec // the same
 			return err
 		}
 		if _, err := fmt.Fprintln(env.Stderr, "wrote", file); err != nil {
@@ -89,6 +89,9 @@ func (t *table) String() string {
 	}
 	return b.String()
 }
+
+// prose keeps a text that holds angle brackets from being read as HTML.
+func prose(text string) string { return strings.ReplaceAll(text, "<", `\<`) }
 
 // code sets a text as code; the empty text stays empty.
 func code(text string) string {

@@ -93,14 +93,14 @@ func (s *jsonSchema) describe(b *strings.Builder, title string) error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		if doc, found := strings.CutSuffix(p.Description, withoutEffect); found {
-			known.add(code(p.Title), kind, doc)
+			known.add(code(p.Title), kind, prose(doc))
 			continue
 		}
 		doc := p.Description
 		if slices.Contains(s.Required, p.Title) {
 			doc += " Required."
 		}
-		served.add(code(p.Title), kind, code(strings.Trim(string(p.Default), `"`)), doc)
+		served.add(code(p.Title), kind, code(strings.Trim(string(p.Default), `"`)), prose(doc))
 	}
 	fmt.Fprintf(b, "\n## %s\n\n%s\n%s", title, s.Description, served.String())
 	if len(known.rows) > 0 {

@@ -45,7 +45,7 @@ func describeCommand(b *strings.Builder, cmd *cobra.Command) {
 				idle = append(idle, code("--"+f.Name))
 				return
 			}
-			flags.add(optionName(f), optionType(f), code(optionDefault(f)), f.Usage)
+			flags.add(optionName(f), optionType(f), code(optionDefault(f)), prose(f.Usage))
 		})
 		b.WriteString(flags.String())
 		if len(idle) > 0 {

@@ -140,7 +140,7 @@ func warnMemory(log *slog.Logger, env *Environment, dir string) {
 	}
 	const kept = "cooldowns and rate counters are kept in memory only and start anew with the process"
 	if dir == "" {
-		log.Info("no data directory is set (--data-dir): " + kept)
+		log.Warn("no data directory is set (--data-dir): " + kept)
 		return
 	}
 	probe := filepath.Join(dir, ".writable")

@@ -23,10 +23,12 @@ type stream struct {
 	inner  openai.Stream
 	meta   openai.Meta
 
-	wait  *time.Timer   // runs while Next is in the upstream
-	limit time.Duration // of wait, as it runs now; 0: no timer
-	idle  time.Duration
-	whole *time.Timer // MaxStreamingDuration; nil: none
+	wait    *time.Timer   // runs while Next is in the upstream
+	waiting bool          // Next is, and wait runs
+	tells   bool          // inner says when it waits (OnWait)
+	limit   time.Duration // of wait, as it runs now; 0: no timer
+	idle    time.Duration
+	whole   *time.Timer // MaxStreamingDuration; nil: none
 
 	held   bool // first has not been given yet
 	first  openai.Chunk
@@ -109,18 +111,43 @@ func (s *stream) Next() (openai.Chunk, error) {
 	if s.err != nil {
 		return openai.Chunk{}, s.err
 	}
-	if s.wait != nil {
-		s.wait.Reset(s.limit)
+	if !s.tells {
+		s.startWaiting()
 	}
 	chunk, err := s.inner.Next()
-	if s.wait != nil {
-		s.wait.Stop()
-	}
+	s.stopWaiting()
 	if err == nil {
 		return chunk, nil
 	}
 	s.end(err)
 	return openai.Chunk{}, s.err
+}
+
+func (s *stream) startWaiting() {
+	s.waiting = true
+	if s.wait != nil {
+		s.wait.Reset(s.limit)
+	}
+}
+
+func (s *stream) stopWaiting() {
+	if s.waiting && s.wait != nil {
+		s.wait.Stop()
+	}
+	s.waiting = false
+}
+
+// OnWait implements openai.Waiter, where the upstream's stream does. f is called once per Next, before the wait begins
+// to count: it may take its time, as the reader may between chunks.
+func (s *stream) OnWait(f func()) bool {
+	w, ok := s.inner.(openai.Waiter)
+	s.tells = ok && w.OnWait(func() {
+		if !s.waiting {
+			f()
+			s.startWaiting()
+		}
+	})
+	return s.tells
 }
 
 // end books how the stream ended and closes it.

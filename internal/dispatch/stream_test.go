@@ -336,3 +336,77 @@ func TestStream_PanicGivesTheSlotBack(t *testing.T) {
 type panicking struct{ fakeStream }
 
 func (p *panicking) Next() (openai.Chunk, error) { panic("bug") }
+
+// tellingStream reads twice for each chunk and says so.
+type tellingStream struct {
+	*fakeStream
+	onWait func()
+}
+
+func (s *tellingStream) OnWait(f func()) bool { s.onWait = f; return true }
+
+func (s *tellingStream) Next() (openai.Chunk, error) {
+	if s.onWait != nil {
+		s.onWait()
+		if f := sleep(s.ctx, 600*time.Millisecond); f != nil {
+			return openai.Chunk{}, s.ctx.Err()
+		}
+		s.onWait()
+	}
+	return s.fakeStream.Next()
+}
+
+// What a reader does when the stream is about to wait takes the reader's time; the reads of one chunk share one wait.
+func TestStream_OnWait(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		chunk time.Duration // until the second read has it
+		want  string        // of the error
+	}{
+		{"a slow reader is not the upstream's silence", 300 * time.Millisecond, ""},
+		{"a second read does not begin a new wait", 500 * time.Millisecond, "Timeout passed=1 seconds"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				r := newRouter(t, options(func(o *Options) { o.Timeout = time.Second }), deployments("a"))
+				st, _, err := r.Stream(t.Context(), chat("a"), func(ctx context.Context, _ Target) (openai.Stream, error) {
+					return &tellingStream{fakeStream: &fakeStream{ctx: ctx, steps: []step{{}, {wait: tt.chunk}, {wait: tt.chunk}}}}, nil
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				calls := 0
+				if !st.(openai.Waiter).OnWait(func() { calls++; time.Sleep(time.Minute) }) {
+					t.Fatal("the router's stream hides that the upstream's can tell")
+				}
+				n, err := read(st)
+				_ = st.Close()
+				if tt.want == "" {
+					if n != 3 || err != nil || calls != 3 { // two chunks behind the first, and the end
+						t.Errorf("%d chunks, %d calls, %v", n, calls, err)
+					}
+				} else {
+					wantError(t, err, 408, tt.want)
+				}
+				idle(t, r)
+			})
+		})
+	}
+}
+
+func TestStream_OnWaitOfOneThatCannotTell(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRouter(t, options(), deployments("a"))
+		st, _, err := r.Stream(t.Context(), chat("a"), (&streams{}).opener)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st.(openai.Waiter).OnWait(func() { t.Error("called") }) {
+			t.Error("it says that it will tell")
+		}
+		if n, err := read(st); n != 3 || err != nil {
+			t.Errorf("%d chunks, %v", n, err)
+		}
+		_ = st.Close()
+	})
+}

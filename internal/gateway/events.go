@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tollgate/internal/apierr"
+	"tollgate/internal/openai"
 	"tollgate/internal/sse"
 )
 
@@ -69,6 +70,25 @@ func (e *events) write(send func() error) error {
 	return send()
 }
 
+// collect has data leave the flush to flush, which s calls before it waits: chunks that came in one packet go out in
+// one. It does nothing for a stream that cannot tell when it waits.
+func (e *events) collect(s openai.Stream) {
+	if w, ok := s.(openai.Waiter); ok {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.out.Collect = w.OnWait(e.flush)
+	}
+}
+
+// flush sends what data has collected. An error shows again at the next event.
+func (e *events) flush() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.opened && !e.over {
+		_ = e.out.Flush()
+	}
+}
+
 // data sends one event.
 func (e *events) data(text []byte) error {
 	e.mu.Lock()
@@ -91,6 +111,7 @@ func (e *events) fail(err *apierr.Error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.opened {
+		e.out.Collect = false
 		_ = e.write(func() error { return e.out.Data(err.Envelope()) })
 	} else if !e.over {
 		err.Write(e.w)

@@ -364,6 +364,7 @@ func TestFallbackNamesTheServedModel(t *testing.T) {
 	u := newUpstream(t)
 	u.handle = func(w http.ResponseWriter, _ *http.Request, body map[string]any) {
 		if body["model"] == "broken-up" {
+			w.Header().Set("X-Request-Id", "up-1")
 			w.WriteHeader(503)
 			fmt.Fprint(w, `{"error":{"message":"down"}}`)
 			return
@@ -381,6 +382,9 @@ func TestFallbackNamesTheServedModel(t *testing.T) {
 	got = do(t, "POST", s.URL+"/v1/chat/completions", chat("broken", `,"disable_fallbacks":true`))
 	if got.status != 503 || !strings.Contains(got.errorField(t, "message").(string), "litellm.ServiceUnavailableError: ServiceUnavailableError: OpenAIException - down") {
 		t.Errorf("%d: %s", got.status, got.text)
+	}
+	if got.header.Get("llm_provider-x-request-id") != "up-1" {
+		t.Errorf("the upstream's headers are lost: %v", got.header)
 	}
 	if got.header.Get("x-litellm-response-cost") != "0" {
 		t.Errorf("x-litellm-response-cost: %q", got.header.Get("x-litellm-response-cost"))

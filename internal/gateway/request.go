@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"tollgate/internal/apierr"
 	"tollgate/internal/dispatch"
 	"tollgate/internal/openai"
+	"tollgate/internal/provider"
 	"tollgate/internal/record"
 	"tollgate/internal/telemetry"
 )
@@ -107,6 +109,13 @@ func (q *request) fail(err error) {
 		return
 	}
 	e := apierr.From(err)
+	var upstream *provider.UpstreamError
+	if errors.As(err, &upstream) {
+		if e.Header == nil {
+			e.Header = http.Header{}
+		}
+		upstreamHeaders(e.Header, upstream.Header)
+	}
 	q.rec.Status, q.rec.Error = e.Status, e.Message
 	q.rec.Outcome = record.Refused
 	if q.out != nil && len(q.out.Attempts) > 0 || e.Status >= http.StatusInternalServerError {

@@ -11,13 +11,14 @@ import (
 	"tollgate/internal/openai"
 )
 
-// answerStream passes the chunks on as they come, each flushed. Ids and creation time are pinned to the first
-// chunk's, the model is the one asked for, and usage stands in one chunk of its own behind the finish chunk,
-// for the callers who asked.
+// answerStream passes the chunks on as they come: what the upstream sent together goes out together, before the next
+// is waited for. Ids and creation time are pinned to the first chunk's, the model is the one asked for, and usage stands
+// in one chunk of its own behind the finish chunk, for the callers who asked.
 func (q *request) answerStream() error {
 	q.events.open(func(h http.Header) { q.replyHeaders(h, q.stream.Meta()) })
 	q.rec.Status = http.StatusOK
 	q.rec.FirstByte = time.Since(q.rec.Started)
+	q.events.collect(q.stream)
 	var c chunker
 	if q.mergesReasoning() {
 		c.thinking = thinking{}

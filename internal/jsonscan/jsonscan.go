@@ -383,19 +383,21 @@ func skipPlain(data []byte, i int) (next int, high bool) {
 		ones  = 0x0101010101010101
 		highs = 0x8080808080808080
 	)
+	var passed uint64
 	for ; i+8 <= len(data); i += 8 {
 		w := binary.LittleEndian.Uint64(data[i:])
-		quote := w ^ (ones * '"')
-		slash := w ^ (ones * '\\')
-		// A byte is zero (or below 0x20) exactly where the subtraction borrows into a clear high bit; the
-		// lowest such bit is always a true hit, and only the lowest is used.
-		hit := ((quote - ones) &^ quote) | ((slash - ones) &^ slash) | ((w - ones*0x20) &^ w)
-		if hit &= highs; hit != 0 {
+		// A byte of ASCII gets its high bit exactly where the subtraction borrows: below 0x21 in the first term, to
+		// which w^2 moves a quote (0x22) while control characters stay and blanks leave; below 1 in the second, for a
+		// backslash. A borrow may spoil the bytes above, so only the lowest hit is used.
+		hit := (((w ^ ones*2) - ones*0x21) | ((w ^ ones*'\\') - ones)) &^ w & highs
+		if hit != 0 {
 			n := bits.TrailingZeros64(hit) / 8
-			return i + n, high || w&highs&(1<<(8*n)-1) != 0
+			passed |= w & (1<<(8*n) - 1)
+			return i + n, passed&highs != 0
 		}
-		high = high || w&highs != 0
+		passed |= w
 	}
+	high = passed&highs != 0
 	for ; i < len(data); i++ {
 		switch c := data[i]; {
 		case c == '"' || c == '\\' || c < 0x20:

@@ -181,3 +181,25 @@ func BenchmarkObject400kB(b *testing.B) {
 		}
 	}
 }
+
+// TestSkipPlain puts each pair of bytes at each place of a word, since one byte's hit may borrow from the next.
+func TestSkipPlain(t *testing.T) {
+	stops := func(c byte) bool { return c == '"' || c == '\\' || c < 0x20 }
+	for pair := range 1 << 16 {
+		a, b := byte(pair>>8), byte(pair)
+		for at := range 9 {
+			text := []byte("abcdefghijklmnop")
+			text[at], text[at+1] = a, b
+			next, high := len(text), a >= 0x80 || b >= 0x80
+			switch {
+			case stops(a):
+				next, high = at, false
+			case stops(b):
+				next, high = at+1, a >= 0x80
+			}
+			if gotNext, gotHigh := skipPlain(text, 0); gotNext != next || gotHigh != high {
+				t.Fatalf("skipPlain(%q) = %d, %v; want %d, %v", text, gotNext, gotHigh, next, high)
+			}
+		}
+	}
+}

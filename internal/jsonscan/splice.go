@@ -1,6 +1,7 @@
 package jsonscan
 
 import (
+	"bytes"
 	"io"
 	"strconv"
 )
@@ -38,8 +39,19 @@ func (p Parts) Bytes() []byte {
 	return out
 }
 
+// joinUpTo is the length, in bytes, up to which Reader copies the pieces: less work than a write to a connection.
+const joinUpTo = 64 << 10
+
 // Reader reads the pieces one behind the other. Each call gives an independent reader.
-func (p Parts) Reader() io.ReadCloser { return &partsReader{rest: p} }
+//
+// A short text is joined, because net/http knows that a bytes.Reader cannot block and sends it in one write with the
+// headers; before any other reader it writes out the headers by themselves.
+func (p Parts) Reader() io.ReadCloser {
+	if p.Len() <= joinUpTo {
+		return io.NopCloser(bytes.NewReader(p.Bytes()))
+	}
+	return &partsReader{rest: p}
+}
 
 type partsReader struct {
 	rest Parts

@@ -4,6 +4,7 @@
 package openai
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -78,11 +79,24 @@ func ParseRequest(op Operation, body []byte) (*Request, error) {
 	return r, nil
 }
 
-// scalar decodes the member called name into v; an absent or null member leaves v as it is.
+// scalar decodes the member called name into v; an absent or null member leaves v as it is. What nearly every call
+// has, a plain name and a boolean, is read without encoding/json.
 func (r *Request) scalar(name string, v any, want string) error {
 	raw, ok := jsonscan.Find(r.Members, name)
 	if !ok {
 		return nil
+	}
+	switch v := v.(type) {
+	case *string:
+		if len(raw) > 1 && raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 {
+			*v = string(raw[1 : len(raw)-1])
+			return nil
+		}
+	case *bool:
+		if text := string(raw); text == "true" || text == "false" {
+			*v = text == "true"
+			return nil
+		}
 	}
 	if err := json.Unmarshal(raw, v); err != nil {
 		return &ParseError{Param: name, Message: fmt.Sprintf("Invalid type for '%s': expected %s.", name, want)}

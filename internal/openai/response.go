@@ -3,6 +3,7 @@ package openai
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"tollgate/internal/jsonscan"
@@ -32,6 +33,14 @@ type Stream interface {
 	Meta() Meta
 }
 
+// Waiter is a Stream that can tell when it is about to wait for its upstream. A reader that passes chunks on collects
+// those that came together and sends them then, in one write.
+type Waiter interface {
+	// OnWait has f called by Next, in its goroutine, before each read that may block. It must not be called beside
+	// Next. It reports whether f will be called; if not, the reader must send each chunk by itself.
+	OnWait(f func()) bool
+}
+
 // Chunk is one event of a stream: a JSON object in the shape of chat.completion.chunk (or of a text completion).
 // Data is valid until the next call of Next.
 type Chunk struct {
@@ -47,39 +56,51 @@ type Usage struct {
 	ReasoningTokens  int
 }
 
-// usageJSON takes both the chat form and the prompt-only form of embeddings; details may be absent or null.
-type usageJSON struct {
-	PromptTokens     int `json:"prompt_tokens"`
-	CompletionTokens int `json:"completion_tokens"`
-	TotalTokens      int `json:"total_tokens"`
-	PromptDetails    *struct {
-		CachedTokens int `json:"cached_tokens"`
-	} `json:"prompt_tokens_details"`
-	CompletionDetails *struct {
-		ReasoningTokens int `json:"reasoning_tokens"`
-	} `json:"completion_tokens_details"`
-}
-
-// ParseUsage reads a usage object; ok is false for null or anything that is not one.
+// ParseUsage reads a usage object; ok is false for null or anything that is not one. It takes both the chat form and
+// the prompt-only form of embeddings; details may be absent or null. It is called for every answer and for every chunk
+// that has one, so it scans instead of building a tree.
 func ParseUsage(raw []byte) (u Usage, ok bool) {
+	var room [16]jsonscan.Member
 	if len(raw) == 0 || raw[0] != '{' {
 		return Usage{}, false
 	}
-	var j usageJSON
-	if json.Unmarshal(raw, &j) != nil {
+	members, err := jsonscan.Object(raw, room[:0])
+	if err != nil {
 		return Usage{}, false
 	}
-	u = Usage{PromptTokens: j.PromptTokens, CompletionTokens: j.CompletionTokens, TotalTokens: j.TotalTokens}
-	if j.PromptDetails != nil {
-		u.CachedTokens = j.PromptDetails.CachedTokens
-	}
-	if j.CompletionDetails != nil {
-		u.ReasoningTokens = j.CompletionDetails.ReasoningTokens
+	ok = count(members, "prompt_tokens", &u.PromptTokens) && count(members, "completion_tokens", &u.CompletionTokens) &&
+		count(members, "total_tokens", &u.TotalTokens) &&
+		countInside(members, "prompt_tokens_details", "cached_tokens", &u.CachedTokens) &&
+		countInside(members, "completion_tokens_details", "reasoning_tokens", &u.ReasoningTokens)
+	if !ok {
+		return Usage{}, false
 	}
 	if u.TotalTokens == 0 {
 		u.TotalTokens = u.PromptTokens + u.CompletionTokens
 	}
 	return u, true
+}
+
+// count reads a member that is a whole number; one that is absent or null leaves n as it is. False is any other value.
+func count(members []jsonscan.Member, name string, n *int) bool {
+	raw, given := jsonscan.Find(members, name)
+	if !given || string(raw) == "null" {
+		return true
+	}
+	v, err := strconv.Atoi(string(raw))
+	*n = v
+	return err == nil
+}
+
+// countInside is count for a member of an object that may be absent or null.
+func countInside(members []jsonscan.Member, object, name string, n *int) bool {
+	raw, given := jsonscan.Find(members, object)
+	if !given || string(raw) == "null" {
+		return true
+	}
+	var room [8]jsonscan.Member
+	inner, err := jsonscan.Object(raw, room[:0])
+	return err == nil && count(inner, name, n)
 }
 
 // StringMember returns the decoded text of a string member, "" when it is absent or no string.

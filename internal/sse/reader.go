@@ -21,6 +21,9 @@ const (
 type Reader struct {
 	// KeepComments makes Next return comment lines too, as events whose Comment is true. Set it before the first Next.
 	KeepComments bool
+	// BeforeRead, unless nil, is called before each read of the source, which may block: whoever passes events on can
+	// collect those that came together and send them then.
+	BeforeRead func()
 
 	src      io.Reader
 	srcErr   error // what ended the source, io.EOF included; sticky
@@ -239,6 +242,9 @@ func (r *Reader) fill() {
 		grown := make([]byte, len(r.buf), max(initialBuffer, 2*cap(r.buf)))
 		copy(grown, r.buf)
 		r.buf = grown
+	}
+	if r.BeforeRead != nil {
+		r.BeforeRead()
 	}
 	for range maxEmptyReads {
 		n, err := r.src.Read(r.buf[len(r.buf):cap(r.buf)])

@@ -173,6 +173,27 @@ func TestReaderDoesNotWait(t *testing.T) {
 	}
 }
 
+func TestReaderTellsBeforeItReads(t *testing.T) {
+	src := iotest.OneByteReader(strings.NewReader("data: a\n\ndata: b\n\n"))
+	calls := 0
+	r := sse.NewReader(src, 0)
+	r.BeforeRead = func() { calls++ }
+	if _, err := r.Next(); err != nil || calls != len("data: a\n\n") {
+		t.Errorf("%d calls for an event of 9 reads, %v", calls, err)
+	}
+	calls = 0
+	r = sse.NewReader(strings.NewReader("data: a\n\ndata: b\n\n"), 0)
+	r.BeforeRead = func() { calls++ }
+	for range 2 {
+		if _, err := r.Next(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if calls != 1 {
+		t.Errorf("%d calls for two events in one read", calls)
+	}
+}
+
 func TestReaderLimit(t *testing.T) {
 	const limit = 100
 	fits := strings.Repeat("x", limit)

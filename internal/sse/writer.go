@@ -9,6 +9,9 @@ import (
 // Writer writes events to an HTTP response, each with one Write and one Flush, so that no event waits for the next.
 // One buffer is reused for all of them.
 type Writer struct {
+	// Collect leaves the flush behind Data and Event to the caller, who must call Flush before it waits for anything.
+	Collect bool
+
 	w   http.ResponseWriter
 	ctl *http.ResponseController
 	buf []byte
@@ -31,7 +34,7 @@ func SetHeaders(h http.Header) {
 // end the event. An error means that the caller of the gateway is gone or that the response cannot be flushed.
 func (w *Writer) Data(data []byte) error {
 	w.buf = append(appendLines(w.buf[:0], "data: ", data), '\n')
-	return w.send()
+	return w.send(!w.Collect)
 }
 
 // Event writes an event with a name. Line ends inside the name are dropped.
@@ -44,26 +47,34 @@ func (w *Writer) Event(name string, data []byte) error {
 	}
 	w.buf = append(w.buf, '\n')
 	w.buf = append(appendLines(w.buf, "data: ", data), '\n')
-	return w.send()
+	return w.send(!w.Collect)
 }
 
 // Comment writes a comment, which clients skip: it keeps the connection open while the model is silent.
 func (w *Writer) Comment(text string) error {
 	w.buf = append(appendLines(w.buf[:0], ": ", []byte(text)), '\n')
-	return w.send()
+	return w.send(true)
 }
 
 // Done writes the event that ends an OpenAI stream.
 func (w *Writer) Done() error {
 	w.buf = append(w.buf[:0], "data: [DONE]\n\n"...)
-	return w.send()
+	return w.send(true)
 }
 
-// send hands the buffer to the response and flushes it.
-func (w *Writer) send() error {
+// send hands the buffer to the response.
+func (w *Writer) send(flush bool) error {
 	if _, err := w.w.Write(w.buf); err != nil {
 		return fmt.Errorf("sse: write: %w", err)
 	}
+	if !flush {
+		return nil
+	}
+	return w.Flush()
+}
+
+// Flush sends what has been collected.
+func (w *Writer) Flush() error {
 	if err := w.ctl.Flush(); err != nil {
 		return fmt.Errorf("sse: flush: %w", err)
 	}

@@ -44,6 +44,28 @@ func TestWriter(t *testing.T) {
 	}
 }
 
+func TestWriterCollects(t *testing.T) {
+	rec := &recorder{ResponseRecorder: httptest.NewRecorder()}
+	w := sse.NewWriter(rec)
+	w.Collect = true
+	for _, send := range []func() error{
+		func() error { return w.Data([]byte("a")) },
+		func() error { return w.Event("e", []byte("b")) },
+		w.Flush,
+		func() error { return w.Data([]byte("c")) },
+		func() error { return w.Comment("ping") }, // for those who wait now
+		w.Done,
+	} {
+		if err := send(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{"data: a\n\n", "event: e\ndata: b\n\n", "flush", "data: c\n\n", ": ping\n\n", "flush", "data: [DONE]\n\n", "flush"}
+	if diff := cmp.Diff(want, rec.calls); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
 func TestWriterErrors(t *testing.T) {
 	gone := errors.New("client gone")
 	w := sse.NewWriter(&recorder{ResponseRecorder: httptest.NewRecorder(), writeErr: gone})

@@ -7,6 +7,7 @@ package answer
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -134,18 +135,31 @@ func Compose(p Prompt) Reply {
 	return Reply{Text: say(p, last)}
 }
 
+// rule answers questions of one kind. It is tried only when the question holds one of its cues, which is cheaper to see
+// than its patterns are to match.
+type rule struct {
+	cues   []string
+	answer func(p Prompt, question string) (string, bool)
+}
+
+// rules are tried in order.
+var rules = []rule{
+	{verbs, func(_ Prompt, q string) (string, bool) { return echoQuoted(q) }},
+	{[]string{"capital"}, func(_ Prompt, q string) (string, bool) { return capital(q) }},
+	{strings.Split("0123456789", ""), func(_ Prompt, q string) (string, bool) { return arithmetic(q) }},
+	{[]string{"my "}, func(p Prompt, q string) (string, bool) { return recall(p.Messages, q) }},
+	{[]string{"count"}, func(_ Prompt, q string) (string, bool) { return count(q) }},
+	{append([]string{"ping"}, verbs...), func(_ Prompt, q string) (string, bool) { return echo(q) }},
+}
+
 // say answers in plain text: the first rule that knows the question wins.
 func say(p Prompt, last Message) string {
-	rules := []func(string) (string, bool){
-		echoQuoted,
-		capital,
-		arithmetic,
-		func(q string) (string, bool) { return recall(p.Messages, q) },
-		count,
-		echo,
-	}
-	for _, rule := range rules {
-		if text, ok := rule(last.Text); ok {
+	lower := strings.ToLower(last.Text)
+	for _, r := range rules {
+		if !slices.ContainsFunc(r.cues, func(cue string) bool { return strings.Contains(lower, cue) }) {
+			continue
+		}
+		if text, ok := r.answer(p, last.Text); ok {
 			return text
 		}
 	}
@@ -155,24 +169,41 @@ func say(p Prompt, last Message) string {
 	return paragraph(last.Text, p.Seed)
 }
 
+// Of a long text the beginning and the end are read: that is where people put their question.
+const (
+	gistHead = 300
+	gistTail = 700
+)
+
+// gist cuts the middle out of a long text.
+func gist(text string) string {
+	if len(text) <= gistHead+gistTail {
+		return text
+	}
+	return strings.ToValidUTF8(text[:gistHead], "") + "\n" + strings.ToValidUTF8(text[len(text)-gistTail:], "")
+}
+
 // lastMessage returns the newest message that asks something, which is the last one that the model did not write.
 func lastMessage(messages []Message) Message {
+	last := Message{Role: User}
+	if len(messages) > 0 {
+		last = messages[len(messages)-1]
+	}
 	for i := len(messages) - 1; i >= 0; i-- {
 		if r := messages[i].Role; r == User || r == Tool {
-			return messages[i]
+			last = messages[i]
+			break
 		}
 	}
-	if len(messages) > 0 {
-		return messages[len(messages)-1]
-	}
-	return Message{Role: User}
+	last.Text = gist(last.Text)
+	return last
 }
 
 // lastUserText returns the newest words of the user, also when tool results follow them.
 func lastUserText(messages []Message) string {
 	for i := len(messages) - 1; i >= 0; i-- {
 		if messages[i].Role == User {
-			return messages[i].Text
+			return gist(messages[i].Text)
 		}
 	}
 	return ""

@@ -80,6 +80,16 @@ func TestCompose_Recalls(t *testing.T) {
 	}
 }
 
+// The question of a long prompt stands at its end or at its beginning.
+func TestCompose_LongPrompts(t *testing.T) {
+	filler := strings.Repeat("é lorem ipsum dolor. ", 20_000)
+	for _, prompt := range []string{filler + "\nWhat is the capital of Chile?", "What is the capital of Chile?\n" + filler} {
+		if got := say(prompt); got != "Santiago." {
+			t.Errorf("got %q", got)
+		}
+	}
+}
+
 func schema(t testing.TB, text string) map[string]any {
 	t.Helper()
 	var v map[string]any
@@ -248,4 +258,20 @@ func FuzzCompose(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestPieces(t *testing.T) {
+	for text, want := range map[string]string{
+		"What is the capital of Italy?": "What| is| the| capita|l| of| Italy|?",
+		"a  b\n":                        "a|  b|\n",
+		"x=12345678":                    "x|=|123456|78",
+		"":                              "",
+	} {
+		if got := strings.Join(answer.Pieces(text), "|"); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+		if n := answer.Count(text); n != len(answer.Pieces(text)) {
+			t.Errorf("%q: counted as %d", text, n)
+		}
+	}
 }

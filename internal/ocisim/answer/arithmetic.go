@@ -7,8 +7,10 @@ import (
 	"strings"
 )
 
+// number matches an operand.
+const number = `-?\d+(?:\.\d+)?`
+
 var (
-	number            = `-?\d+(?:\.\d+)?`
 	expressionPattern = regexp.MustCompile(`(?i)` + number + `(?:\s*(?:\+|-|−|\*|/|÷|×|\bx\b|x|plus|minus|times|multiplied by|divided by|over)\s*` + number + `)+`)
 	operandPattern    = regexp.MustCompile(`^` + number)
 	numberPattern     = regexp.MustCompile(number)
@@ -100,7 +102,7 @@ func formatRat(r *big.Rat) string {
 	return strings.TrimRight(r.FloatString(6), "0")
 }
 
-// count answers "count from 1 to 5" with the numbers in words' place: 1, 2, 3, 4, 5.
+// count answers "count from 1 to 5" with 1, 2, 3, 4, 5.
 func count(question string) (string, bool) {
 	m := countPattern.FindStringSubmatch(question)
 	if m == nil {

@@ -93,7 +93,7 @@ func recall(messages []Message, question string) (string, bool) {
 		if messages[i].Role != User {
 			continue
 		}
-		for _, m := range toldPattern.FindAllStringSubmatch(messages[i].Text, -1) {
+		for _, m := range toldPattern.FindAllStringSubmatch(gist(messages[i].Text), -1) {
 			if strings.ToLower(m[1]) == thing {
 				return "Your " + thing + " is " + strings.TrimSpace(m[2]) + ".", true
 			}

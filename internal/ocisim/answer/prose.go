@@ -12,7 +12,10 @@ import (
 	"strings"
 )
 
-const echoVerbs = `(?i)(?:^|[.!?\n,;]\s*|\bplease\s+|\b(?:and|just|only|then|to)\s+)(?:repeat|say|echo|reply|respond|answer|output|print)\b`
+// verbs ask for words to be given back.
+var verbs = []string{"repeat", "say", "echo", "reply", "respond", "answer", "output", "print"}
+
+var echoVerbs = `(?i)(?:^|[.!?\n,;]\s*|\bplease\s+|\b(?:and|just|only|then|to)\s+)(?:` + strings.Join(verbs, "|") + `)\b`
 
 var (
 	echoQuotedPattern = regexp.MustCompile(echoVerbs)
@@ -69,13 +72,7 @@ var sentences = []string{
 // paragraph talks about the user's own words: two sentences, or as many words as were asked for.
 func paragraph(question string, seed int64) string {
 	subject := subjectOf(question)
-	target := 0
-	if m := lengthPattern.FindStringSubmatch(question); m != nil {
-		target, _ = strconv.Atoi(m[1]) // the pattern lets only digits through
-		target = min(target, 4000)
-	} else if longPattern.MatchString(question) {
-		target = 220
-	}
+	target := wantedWords(question)
 	first := int(uint64(seed) % uint64(len(sentences)))
 	var b strings.Builder
 	for i, words := 0, 0; i < 2 || words < target; i++ {
@@ -89,10 +86,24 @@ func paragraph(question string, seed int64) string {
 	return b.String()
 }
 
+// wantedWords reads how long a text the user wants, 0 when nothing is said.
+func wantedWords(question string) int {
+	if strings.Contains(question, "word") {
+		if m := lengthPattern.FindStringSubmatch(question); m != nil {
+			n, _ := strconv.Atoi(m[1]) // the pattern lets only digits through
+			return min(n, 4000)
+		}
+	}
+	if longPattern.MatchString(question) {
+		return 220
+	}
+	return 0
+}
+
 // subjectOf takes up to four meaningful words of the question, in their order.
 func subjectOf(question string) string {
 	var kept []string
-	for _, w := range wordPattern.FindAllString(question, -1) {
+	for _, w := range wordPattern.FindAllString(question, 40) {
 		if !stopWords[strings.ToLower(w)] && len(kept) < 4 {
 			kept = append(kept, w)
 		}

@@ -1,6 +1,9 @@
 package answer
 
-import "unicode"
+import (
+	"iter"
+	"unicode"
+)
 
 // pieceLength is the longest run of letters that counts as one token. Real tokenisers average about four characters
 // a token over English text, blanks included; common words up to this length are single tokens for them.
@@ -10,35 +13,44 @@ const pieceLength = 6
 // word after it, as in the tokenisers of the real models.
 func Pieces(text string) []string {
 	var pieces []string
-	start, length, kind := 0, 0, 0
-	cut := func(at int) {
-		if at > start {
-			pieces = append(pieces, text[start:at])
-			start, length = at, 0
-		}
+	for piece := range each(text) {
+		pieces = append(pieces, piece)
 	}
-	for i, r := range text {
-		switch k := kindOf(r); {
-		case k == blank:
-			if kind != blank {
-				cut(i)
-			}
-			kind = blank
-		case kind == blank: // the word that the blanks belong to begins
-			kind, length = k, 1
-		case k != kind || k == mark || length >= pieceLength:
-			cut(i)
-			kind, length = k, 1
-		default:
-			length++
-		}
-	}
-	cut(len(text))
 	return pieces
 }
 
 // Count returns how many tokens a text has.
-func Count(text string) int { return len(Pieces(text)) }
+func Count(text string) int {
+	n := 0
+	for range each(text) {
+		n++
+	}
+	return n
+}
+
+func each(text string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		start, length, kind := 0, 0, 0
+		for i, r := range text {
+			k := kindOf(r)
+			if kind == blank && k != blank { // the word that the blanks belong to begins
+				kind, length = k, 1
+				continue
+			}
+			goesOn := k == kind && k != mark && (k == blank || length < pieceLength)
+			if !goesOn {
+				if i > start && !yield(text[start:i]) {
+					return
+				}
+				start, length, kind = i, 0, k
+			}
+			length++
+		}
+		if start < len(text) {
+			yield(text[start:])
+		}
+	}
+}
 
 const (
 	letter = iota + 1
@@ -49,6 +61,8 @@ const (
 
 func kindOf(r rune) int {
 	switch {
+	case 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z':
+		return letter
 	case unicode.IsSpace(r):
 		return blank
 	case unicode.IsLetter(r) || unicode.IsMark(r):

@@ -53,6 +53,12 @@ func newEventStream(ctx context.Context, cancel context.CancelFunc, c *Client, r
 // Meta implements openai.Stream.
 func (s *eventStream) Meta() openai.Meta { return openai.Meta{Header: s.header} }
 
+// OnWait implements openai.Waiter.
+func (s *eventStream) OnWait(f func()) bool {
+	s.events.BeforeRead = f
+	return true
+}
+
 // Next implements openai.Stream.
 func (s *eventStream) Next() (openai.Chunk, error) {
 	if s.err != nil {

@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"tollgate/internal/jsonscan"
 	"tollgate/internal/provider"
 	"tollgate/internal/provider/oci/auth"
 )
@@ -79,12 +79,13 @@ func (d *Deployment) sendOnce(ctx context.Context, action string, body []byte, h
 	if err != nil {
 		return nil, err
 	}
-	parts := jsonscan.Parts{body}
+	// net/http knows that a bytes.Reader cannot block, and sends it in one write with the headers.
+	reader := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	req := &http.Request{
 		Method: http.MethodPost, URL: target, Host: target.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: d.header(), Body: parts.Reader(), ContentLength: int64(len(body)),
-		GetBody: func() (io.ReadCloser, error) { return parts.Reader(), nil },
+		Header: d.header(), ContentLength: int64(len(body)), GetBody: reader,
 	}
+	req.Body, _ = reader()
 	if err := d.sign(ctx, req, hash); err != nil {
 		return nil, err
 	}

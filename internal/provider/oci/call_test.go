@@ -271,59 +271,6 @@ type roundTripFunc func(*http.Request) (*http.Response, error)
 
 func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-func TestChatStream_CloseCancels(t *testing.T) {
-	var upstream context.Context
-	blocked, writer := io.Pipe()
-	d := openDeployment(t, "model: oci/xai.grok-4", roundTripFunc(func(r *http.Request) (*http.Response, error) {
-		upstream = r.Context()
-		resp := answer(200, "", true)
-		resp.Body = blocked
-		return resp, nil
-	}))
-	s, err := d.ChatStream(t.Context(), parseRequest(t, hello))
-	if err != nil {
-		t.Fatal(err)
-	}
-	result := make(chan error, 1)
-	go func() {
-		_, err := s.Next()
-		result <- err
-	}()
-	if _, err := writer.Write([]byte(": not an event\n")); err != nil { // Next reads now
-		t.Fatal(err)
-	}
-	if err := errors.Join(s.Close(), s.Close()); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-result; err != context.Canceled {
-		t.Errorf("Next gave %v", err)
-	}
-	if upstream.Err() == nil {
-		t.Error("the upstream call goes on")
-	}
-}
-
-// L#39507: one id and one created for all chunks of a stream, and another id for the next one; langchain-oracle#253:
-// two streams never mix.
-func TestChatStream_Identity(t *testing.T) {
-	ids := []string{"one", "two"}
-	o := testOptions(&fakePrincipal{})
-	o.NewID = func() string { id := ids[0]; ids = ids[1:]; return id }
-	oci := &fakeOCI{answer: func(*http.Request, []byte) *http.Response {
-		return answer(200, "data: {\"index\":0,\"message\":{\"toolCalls\":[{\"name\":\"f\",\"arguments\":\"{}\"}]}}\n\ndata: {\"finishReason\":\"stop\"}\n\ndata: [DONE]\n", true)
-	}}
-	d := openWith(t, o, "model: oci/google.gemini-2.5-flash", oci)
-	first, second := ask(t, d, parseRequest(t, hello), true), ask(t, d, parseRequest(t, `{"model":"alias","messages":[{"role":"user","content":"Other"}]}`), true)
-	for i := range first.lines {
-		if !strings.Contains(first.lines[i], `"id":"chatcmpl-one"`) || !strings.Contains(second.lines[i], `"id":"chatcmpl-two"`) {
-			t.Errorf("%s\n%s", first.lines[i], second.lines[i])
-		}
-	}
-	if a, b := mintedID.FindString(first.lines[0]), mintedID.FindString(second.lines[0]); a == "" || a == b {
-		t.Errorf("calls of two requests: %q and %q", a, b)
-	}
-}
-
 // client-contract 3: call_<name> collides for two calls of one tool; ids are unique, and the same for the same
 // request and answer.
 func TestCallID(t *testing.T) {
@@ -359,5 +306,32 @@ func TestMaxOutput(t *testing.T) {
 		if got := d.MaxOutput(parseRequest(t, tt.body)); got != tt.want {
 			t.Errorf("%s %s: %d, want %d", tt.model, tt.body, got, tt.want)
 		}
+	}
+}
+
+// An answer that cannot be read was paid for all the same.
+func TestChat_BrokenAnswers(t *testing.T) {
+	tests := []struct{ name, body, want string }{
+		{"empty", "", "OCI's answer is not in its own shape: body: unexpected end of data: line 1 column 1 (char 0)"},
+		{"cut", genericDone[:40], "OCI's answer is not in its own shape: body: unexpected end of data: line 1 column 41 (char 40)"},
+		{"another object", `{"a":1}`, "OCI's answer is not in its own shape: no chatResponse"},
+		{"no choices", `{"chatResponse":{"apiFormat":"GENERIC","choices":[]}}`, "OCI's answer is not in its own shape: no choices"},
+		{"a choice of another kind", `{"chatResponse":{"apiFormat":"GENERIC","choices":[5]}}`, "OCI's answer is not in its own shape: choice: expected a JSON object: line 1 column 1 (char 0)"},
+	}
+	for _, tt := range tests {
+		d := openDeployment(t, "model: oci/xai.grok-4", roundTripFunc(func(*http.Request) (*http.Response, error) { return answer(200, tt.body, false), nil }))
+		_, err := d.Chat(t.Context(), parseRequest(t, hello))
+		if e := upstreamError(t, err); e.Status != 502 || e.Message != tt.want || e.Billed != provider.MaybeBilled {
+			t.Errorf("%s: %+v", tt.name, e)
+		}
+	}
+	d := openDeployment(t, "model: oci/xai.grok-4", roundTripFunc(func(*http.Request) (*http.Response, error) {
+		resp := answer(200, genericDone, false)
+		resp.ContentLength = int64(len(genericDone)) + 10
+		return resp, nil
+	}))
+	_, err := d.Chat(t.Context(), parseRequest(t, hello))
+	if e := upstreamError(t, err); e.Reason != provider.Connection || e.Billed != provider.MaybeBilled {
+		t.Errorf("a body shorter than announced: %+v", e)
 	}
 }

@@ -78,7 +78,7 @@ func (c *openCall) complete() bool {
 
 // add takes a fragment's arguments and returns the part of them that can be passed on now.
 func (c *openCall) add(args openai.Text) openai.Text {
-	if args.Empty() {
+	if args.Empty() || c.repeats(args) {
 		return nil
 	}
 	if len(c.args) == 0 {
@@ -90,6 +90,12 @@ func (c *openCall) add(args openai.Text) openai.Text {
 	}
 	c.told = true
 	return args
+}
+
+// repeats reports whether args say again, as a whole, what has come: an id may be announced anew, and COHEREV2's last
+// event may hold everything.
+func (c *openCall) repeats(args openai.Text) bool {
+	return bytes.HasPrefix(c.args, []byte{'{'}) && bytes.Equal(c.args, args.Inner()) && c.complete()
 }
 
 // rest is what is still to be passed on when the stream ends: arguments that were held back, unwrapped once, or {}

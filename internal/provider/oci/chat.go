@@ -22,14 +22,14 @@ const maxResends = 3
 
 // Chat implements provider.Chatter.
 func (d *Deployment) Chat(ctx context.Context, r *openai.Request) (*openai.Response, error) {
-	call, err := d.prepare(ctx, r, false)
+	in, err := d.readChat(r)
 	if err != nil {
 		return nil, badRequest(err)
 	}
-	if call.viaOpenAI {
-		return d.chatOpenAI(ctx, r, call.in)
+	if d.prefersOpenAI(in) {
+		return d.chatOpenAI(ctx, r, in)
 	}
-	resp, out, err := d.send(ctx, call)
+	resp, out, err := d.send(ctx, in, false)
 	if err != nil {
 		return nil, badRequest(err)
 	}
@@ -37,7 +37,7 @@ func (d *Deployment) Chat(ctx context.Context, r *openai.Request) (*openai.Respo
 	if err != nil {
 		return nil, err
 	}
-	text, err := d.replyTo(call.in, out).completion(body)
+	text, err := d.replyTo(in, out).completion(body)
 	if err != nil {
 		return nil, d.answerError(resp.Header, err)
 	}
@@ -46,50 +46,31 @@ func (d *Deployment) Chat(ctx context.Context, r *openai.Request) (*openai.Respo
 
 // ChatStream implements provider.Chatter.
 func (d *Deployment) ChatStream(ctx context.Context, r *openai.Request) (openai.Stream, error) {
-	call, err := d.prepare(ctx, r, true)
+	in, err := d.readChat(r)
 	if err != nil {
 		return nil, badRequest(err)
 	}
-	if call.viaOpenAI {
-		return d.streamOpenAI(ctx, r, call.in)
+	if d.prefersOpenAI(in) {
+		return d.streamOpenAI(ctx, r, in)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	resp, out, err := d.send(ctx, call)
+	resp, out, err := d.send(ctx, in, true) //nolint:bodyclose // the stream closes it
 	if err != nil {
 		cancel()
 		return nil, badRequest(err)
 	}
-	reply := d.replyTo(call.in, out)
+	reply := d.replyTo(in, out)
 	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind == "application/json" {
 		return d.newAnswerStream(ctx, cancel, resp, reply, out.dropped)
 	}
 	return d.newStream(ctx, cancel, resp, reply, out.dropped), nil
 }
 
-// prepared is a chat call that has been read.
-type prepared struct {
-	in        *input
-	stream    bool
-	viaOpenAI bool // by OCI's OpenAI-shaped surface
-}
-
-func (d *Deployment) prepare(ctx context.Context, r *openai.Request, stream bool) (*prepared, error) {
-	in, err := d.readChat(r)
-	if err != nil {
-		return nil, err
-	}
-	via, err := d.chooseSurface(in)
-	if err != nil {
-		return nil, err
-	}
-	return &prepared{in: in, stream: stream, viaOpenAI: via}, nil
-}
-
 // send translates and sends a call. A model that turns out to refuse a parameter is asked again without it, when
 // parameters may be dropped, and the deployment remembers.
-func (d *Deployment) send(ctx context.Context, call *prepared) (*http.Response, *outgoing, error) {
+func (d *Deployment) send(ctx context.Context, in *input, stream bool) (*http.Response, *outgoing, error) {
 	for resends := 0; ; resends++ {
-		out, err := d.translate(ctx, call.in, call.stream && !d.learned(streamField))
+		out, err := d.translate(ctx, in, stream && !d.learned(streamField))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -98,7 +79,7 @@ func (d *Deployment) send(ctx context.Context, call *prepared) (*http.Response, 
 			return resp, out, nil
 		}
 		var refusal *provider.UpstreamError
-		if resends == maxResends || !errors.As(err, &refusal) || !d.adapt(refusal, call, out) {
+		if resends == maxResends || !errors.As(err, &refusal) || !d.adapt(refusal, in.drop, out) {
 			return nil, nil, err
 		}
 	}
@@ -109,15 +90,15 @@ func (d *Deployment) send(ctx context.Context, call *prepared) (*http.Response, 
 const streamField = "isStream"
 
 // adapt learns from a refusal; it reports whether the call is worth another try.
-func (d *Deployment) adapt(e *provider.UpstreamError, call *prepared, out *outgoing) bool {
+func (d *Deployment) adapt(e *provider.UpstreamError, drop bool, out *outgoing) bool {
 	if e.Status != http.StatusBadRequest {
 		return false
 	}
-	if call.stream && !d.learned(streamField) && strings.Contains(e.Param+e.Message, streamField) {
+	if out.stream && strings.Contains(e.Param+e.Message, streamField) {
 		d.learn(streamField)
 		return true
 	}
-	if !call.in.drop {
+	if !drop {
 		return false
 	}
 	if e.Code != "unsupported_value" && e.Code != "unsupported_parameter" {

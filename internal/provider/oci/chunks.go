@@ -28,7 +28,6 @@ type streamed struct {
 	finish   string // OCI's word
 	calls    callTracker
 	whole    []byte // Cohere's text so far, decoded: its last event repeats all of it
-	repeated int    // calls of Cohere that have come
 }
 
 func newChunker(r *replyTo) *chunker {
@@ -118,32 +117,38 @@ func (c *chunker) choice(p piece) *streamed {
 	return s
 }
 
-// dropRepeats takes out what Cohere says again: the event with tool calls and the last one hold the whole text,
-// and the last one may hold the calls.
+// dropRepeats takes out what Cohere says again. COHERE's event with tool calls and its last one hold the whole text,
+// and the last one may hold the calls; COHEREV2's last event may hold everything.
 func (s *streamed) dropRepeats(p *piece, format Format) {
-	if p.finished || (format == Cohere && len(p.calls) > 0) {
-		text := []byte(p.text.String())
-		if len(s.whole) > 0 {
-			rest, extends := bytes.CutPrefix(text, s.whole)
+	v1 := format == Cohere
+	if len(s.whole) > 0 && (p.finished || (v1 && len(p.calls) > 0)) {
+		rest, extends := bytes.CutPrefix([]byte(p.text.String()), s.whole)
+		switch {
+		case extends && len(rest) > 0:
+			p.text = openai.Quote(string(rest))
+		case extends || v1:
 			p.text = nil
-			if extends && len(rest) > 0 {
-				p.text = openai.Quote(string(rest))
-			}
 		}
-		if p.finished && s.begun && format == CohereV2 && len(s.whole) > 0 {
+		if extends && !v1 {
 			p.reasoning = nil
 		}
 	}
-	if format == Cohere && len(p.calls) > 0 {
-		first := p.calls[0]
-		if s.repeated > 0 && s.calls.calls[0].name == first.name && string(s.calls.calls[0].args) == string(first.args.Inner()) {
-			p.calls = p.calls[min(s.repeated, len(p.calls)):]
-		}
-		s.repeated += len(p.calls)
+	if v1 && len(p.calls) > 0 {
+		p.calls = p.calls[s.repeatedCalls(p.calls):]
 	}
 	if p.text != nil {
 		s.whole = append(s.whole, p.text.String()...)
 	}
+}
+
+// repeatedCalls tells how many of an event's calls have come before. COHERE's have no ids: a list that begins as the
+// calls so far do is that list again.
+func (s *streamed) repeatedCalls(calls []wireCall) int {
+	so := s.calls.calls
+	if len(so) == 0 || so[0].name != calls[0].name || string(so[0].args) != string(calls[0].args.Inner()) {
+		return 0
+	}
+	return min(len(so), len(calls))
 }
 
 // keepSources remembers citations until the end; an event that repeats them replaces them.

@@ -52,6 +52,17 @@ type sections map[string]string
 
 func readCase(t *testing.T, file string) sections {
 	t.Helper()
+	out := readSections(t, file)
+	for name := range out {
+		if !slices.Contains([]string{"", "params", "request", "oci", "oci-body", "reply", "stream", "openai", "error", "dropped"}, name) {
+			t.Fatalf("unknown section %q", name)
+		}
+	}
+	return out
+}
+
+func readSections(t testing.TB, file string) sections {
+	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -67,11 +78,6 @@ func readCase(t *testing.T, file string) sections {
 			continue
 		}
 		out[name] += line
-	}
-	for name := range out {
-		if !slices.Contains([]string{"", "params", "request", "oci", "oci-body", "reply", "stream", "openai", "error", "dropped"}, name) {
-			t.Fatalf("unknown section %q", name)
-		}
 	}
 	return out
 }

@@ -97,7 +97,7 @@ func (f *Factory) Open(spec provider.Spec) (provider.Chatter, error) {
 	if spec.Egress != nil {
 		d.transport = spec.Egress.Transport()
 	}
-	if s.needsPrincipal() {
+	if s.needsPrincipal(d.fam) {
 		if d.principal, err = f.principal(s.credentials); err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package oci
 
 import (
 	"fmt"
+	"slices"
 
 	"tollgate/internal/provider/oci/auth"
 )
@@ -30,14 +31,15 @@ func openPrincipal(c Credentials) (auth.Principal, error) {
 	return auth.NewAPIKey(options)
 }
 
-// profileTenancy is the last resort for a compartment: the tenancy of the profile that signs.
-func profileTenancy(c Credentials) string {
-	if c.User != "" || (c.Auth != "" && c.Auth != "auto" && c.Auth != "api_key" && c.Auth != "security_token") {
-		return ""
+// usedProfile is the profile that signs for credentials; the zero one when none does, or when it cannot be read, which
+// openPrincipal tells.
+func usedProfile(c Credentials) auth.Profile {
+	if c.User != "" || !slices.Contains([]string{"", "auto", "api_key", "security_token"}, c.Auth) {
+		return auth.Profile{}
 	}
 	profile, err := auth.LoadProfile(c.ConfigFile, c.Profile)
 	if err != nil {
-		return "" // said by openPrincipal
+		return auth.Profile{}
 	}
-	return profile.Tenancy
+	return profile
 }

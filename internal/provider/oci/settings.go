@@ -70,9 +70,10 @@ type settings struct {
 	openaiURL   string        // .../openai/v1
 }
 
-// needsPrincipal reports whether any call may have to be signed.
-func (s *settings) needsPrincipal() bool {
-	if s.apiKey.Empty() {
+// needsPrincipal reports whether calls have to be signed, or may be: a GenAI API key serves the OpenAI-shaped surface
+// alone, which has neither Cohere's models nor dedicated clusters.
+func (s *settings) needsPrincipal(fam *family) bool {
+	if s.apiKey.Empty() || fam.format != Generic || s.endpoint != "" || s.surface == surfaceActions {
 		return true
 	}
 	return s.surface != surfaceOpenAI && s.credentials.configured()
@@ -110,15 +111,20 @@ func (f *Factory) readSettings(spec provider.Spec) (settings, error) {
 	} else if mode == "DEDICATED" && s.endpoint == "" {
 		return s, errors.New("oci: litellm_params.oci_serving_mode is DEDICATED, but there is no oci_endpoint_id")
 	}
-	s.region = auth.CanonicalRegion(firstOf(p.Text("oci_region"), f.o.Getenv("OCI_REGION"), defaultRegion))
+	return s, s.readPlace(p, familyOf(spec.Model, s.format), f.o.Getenv)
+}
+
+// readPlace finds region, compartment and addresses. What neither the entry nor the environment says comes from the
+// profile that signs, where one does.
+func (s *settings) readPlace(p config.Params, fam *family, getenv func(string) string) error {
+	profile := usedProfile(s.credentials)
+	s.region = auth.CanonicalRegion(firstOf(p.Text("oci_region"), getenv("OCI_REGION"), profile.Region, defaultRegion))
 	s.credentials.Region = s.region
-	s.compartment = firstOf(p.Text("oci_compartment_id"), f.o.Getenv("OCI_COMPARTMENT_ID"), f.o.Getenv("OCI_COMPARTMENT"), s.credentials.Tenancy)
-	if s.compartment == "" && s.needsPrincipal() {
-		if s.compartment = profileTenancy(s.credentials); s.compartment == "" {
-			return s, errors.New("oci: no compartment: set litellm_params.oci_compartment_id or OCI_COMPARTMENT_ID")
-		}
+	s.compartment = firstOf(p.Text("oci_compartment_id"), getenv("OCI_COMPARTMENT_ID"), getenv("OCI_COMPARTMENT"), s.credentials.Tenancy, profile.Tenancy)
+	if s.compartment == "" && s.needsPrincipal(fam) {
+		return errors.New("oci: no compartment: set litellm_params.oci_compartment_id or OCI_COMPARTMENT_ID")
 	}
-	return s, s.readBase(p.APIBase)
+	return s.readBase(p.APIBase)
 }
 
 func readCredentials(p config.Params) Credentials {

@@ -2,6 +2,8 @@ package oci
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -61,22 +63,34 @@ func TestOpen_Errors(t *testing.T) {
 	}
 }
 
-// Equal credentials are one principal: one parsed key, one token.
+// Equal credentials are one principal: one parsed key, one token. Credentials that differ in anything are not.
 func TestOpen_SharesPrincipals(t *testing.T) {
-	var made []string
+	made := 0
 	o := testOptions(nil)
-	o.Principal = func(c Credentials) (auth.Principal, error) {
-		made = append(made, c.User)
+	o.Principal = func(Credentials) (auth.Principal, error) {
+		made++
 		return &fakePrincipal{}, nil
 	}
 	f := New(o)
-	for _, user := range []string{"a", "b", "a", "a"} {
-		if _, err := f.Open(readSpec(t, "model: oci/m\noci_tenancy: t\noci_user: "+user+"\noci_key: SECRET-"+user)); err != nil {
+	open := func(params ...string) auth.Principal {
+		t.Helper()
+		c, err := f.Open(readSpec(t, "model: oci/m\n"+strings.Join(params, "\n")))
+		if err != nil {
 			t.Fatal(err)
 		}
+		return c.(*Deployment).principal
 	}
-	if !slices.Equal(made, []string{"a", "b"}) {
-		t.Errorf("made %q", made)
+	base := []string{"oci_tenancy: t", "oci_user: u", "oci_key: K", "oci_fingerprint: f", "oci_key_passphrase: p", "oci_profile: q"}
+	first := open(base...)
+	if open(append(slices.Clone(base), "temperature: 1")...) != first || made != 1 {
+		t.Errorf("%d principals for equal credentials", made)
+	}
+	for i, line := range base {
+		other := slices.Clone(base)
+		other[i] = line + "2"
+		if open(other...) == first || made != i+2 {
+			t.Errorf("%s: the same principal", other[i])
+		}
 	}
 }
 
@@ -141,6 +155,36 @@ func TestSupportedParams(t *testing.T) {
 			if slices.Contains(got, name) {
 				t.Errorf("%s has %s", tt.model, name)
 			}
+		}
+	}
+}
+
+// client-contract 3: the profile's tenancy is the last resort for a compartment; Oracle's tools take its region too.
+func TestOpen_Profile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(file, []byte("[TEAM]\nuser=u\ntenancy=ocid1.tenancy.oc1..p\nregion=eu-frankfurt-1\nkey_file=k\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	params := "model: oci/xai.grok-4\noci_compartment_id: ''\noci_profile: TEAM\noci_config_file: " + file
+	d := openWith(t, testOptions(&fakePrincipal{}), params, nil)
+	if d.settings.region != "eu-frankfurt-1" || d.settings.compartment != "ocid1.tenancy.oc1..p" {
+		t.Errorf("region %s, compartment %s", d.settings.region, d.settings.compartment)
+	}
+	d = openWith(t, testOptions(&fakePrincipal{}), params+"\noci_region: us-chicago-1\noci_tenancy: t", nil)
+	if d.settings.region != "us-chicago-1" || d.settings.compartment != "t" {
+		t.Errorf("region %s, compartment %s", d.settings.region, d.settings.compartment)
+	}
+}
+
+func TestOpenPrincipal_Errors(t *testing.T) {
+	tests := []struct{ params, want string }{
+		{"oci_auth: instance_principal", "oci: litellm_params.oci_auth: instance_principal is not served yet; api_key is"},
+		{"oci_user: u\noci_tenancy: t", "oci: oci: api key: neither a key file nor a key"},
+	}
+	for _, tt := range tests {
+		_, err := New(Options{}).Open(readSpec(t, "model: oci/m\n"+tt.params))
+		if err == nil || err.Error() != tt.want {
+			t.Errorf("%q: got %v, want %s", tt.params, err, tt.want)
 		}
 	}
 }

@@ -39,7 +39,10 @@ type stream struct {
 	closed atomic.Bool
 }
 
-var _ openai.Stream = (*stream)(nil)
+var (
+	_ openai.Stream = (*stream)(nil)
+	_ openai.Waiter = (*stream)(nil)
+)
 
 // newStream reads resp, which ctx governs and cancel ends.
 func (d *Deployment) newStream(ctx context.Context, cancel context.CancelFunc, resp *http.Response, r *replyTo, dropped []string) *stream {
@@ -67,6 +70,12 @@ func (d *Deployment) newAnswerStream(ctx context.Context, cancel context.CancelF
 
 // Meta implements openai.Stream.
 func (s *stream) Meta() openai.Meta { return s.meta }
+
+// OnWait implements openai.Waiter.
+func (s *stream) OnWait(f func()) bool {
+	s.events.BeforeRead = f
+	return true
+}
 
 // Next implements openai.Stream.
 func (s *stream) Next() (openai.Chunk, error) {

@@ -45,23 +45,23 @@ func (d *Deployment) openCompat() (*compat.Client, error) {
 	return compat.NewClient(o)
 }
 
-// chooseSurface decides where a chat call goes; true means OCI's OpenAI-shaped surface. Configuration decides
-// first. On auto a GenAI API key leads there for the models that it serves, which saves the signature, and so do
-// parts that the native surface does not take of OpenAI's models.
-func (d *Deployment) chooseSurface(in *input) (bool, error) {
+// prefersOpenAI reports whether a chat call goes by OCI's OpenAI-shaped surface. Configuration decides first. On auto
+// a GenAI API key leads there for the models that it serves, which saves the signature, and so do parts that the
+// native surface does not take of OpenAI's models.
+func (d *Deployment) prefersOpenAI(in *input) bool {
 	switch {
 	case d.settings.surface == surfaceOpenAI:
-		return true, nil
+		return true
 	case d.compat == nil:
-		return false, nil
+		return false
 	case d.fam.textAndImages && hasOtherMedia(in.chat):
-		return true, nil
+		return true
 	case d.principal == nil:
-		return true, nil // signing is impossible
+		return true // signing is impossible
 	case d.settings.apiKey.Empty() || !d.fam.onOpenAI || d.settings.endpoint != "":
-		return false, nil
+		return false
 	}
-	return !d.needsFold(in.chat), nil
+	return !d.needsFold(in.chat)
 }
 
 // needsFold reports whether the OpenAI-shaped surface would refuse a call because a system message leads it: Llama
@@ -91,7 +91,11 @@ func folded(messages []byte) ([]byte, error) {
 	return o.b, nil
 }
 
+// hasOtherMedia reports whether a call sends or wants more than texts and images.
 func hasOtherMedia(chat *openai.Chat) bool {
+	if slices.ContainsFunc(chat.Params, func(f jsonscan.Field) bool { return f.Name == "audio" }) {
+		return true
+	}
 	return slices.ContainsFunc(chat.Messages, func(m openai.Message) bool {
 		return slices.ContainsFunc(m.Content, func(p openai.Part) bool {
 			switch p.Type {
@@ -125,6 +129,9 @@ func (d *Deployment) streamOpenAI(ctx context.Context, r *openai.Request, in *in
 	if err != nil {
 		return nil, d.advisedError(err)
 	}
+	if len(dropped) == 0 {
+		return s, nil
+	}
 	return &droppedStream{Stream: s, dropped: dropped}, nil
 }
 
@@ -148,6 +155,12 @@ func (s *droppedStream) Meta() openai.Meta {
 	m := s.Stream.Meta()
 	m.Dropped = s.dropped
 	return m
+}
+
+// OnWait implements openai.Waiter.
+func (s *droppedStream) OnWait(f func()) bool {
+	w, ok := s.Stream.(openai.Waiter)
+	return ok && w.OnWait(f)
 }
 
 // outgoingOpenAI is the body for the OpenAI-shaped surface: the caller's text, with the model and the stream's

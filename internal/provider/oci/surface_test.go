@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"tollgate/internal/openai"
 )
 
 // bothSurfaces is a server that has both of OCI's APIs; it keeps what it last got.
@@ -128,15 +130,38 @@ func TestChatStream_OpenAISurface(t *testing.T) {
 	if len(got.lines) != 1 || got.err != "" || strings.Join(got.dropped, " ") != "stop" {
 		t.Errorf("%+v", got)
 	}
+	waits := 0
+	again, err := c.ChatStream(t.Context(), parseRequest(t, `{"model":"alias","stream":true,"stop":"x","messages":[{"role":"user","content":"Q"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if w, ok := again.(openai.Waiter); !ok || !w.OnWait(func() { waits++ }) {
+		t.Error("the stream cannot tell that it waits")
+	}
+	if _, err := again.Next(); err != nil || waits == 0 {
+		t.Errorf("%v after %d waits", err, waits)
+	}
 	if string(s.body["stream_options"]) != `{"include_usage":true}` {
 		t.Errorf("stream_options %s", s.body["stream_options"])
 	}
 }
 
-// Without any identity that signs, the native surface cannot be used, and the error says what is missing.
-func TestChat_KeyAloneCannotSign(t *testing.T) {
-	d := openWith(t, testOptions(nil), "model: oci/cohere.command-latest\napi_key: sk-x", nil)
-	_, err := d.Chat(t.Context(), parseRequest(t, hello))
+// A GenAI API key alone serves neither Cohere's models nor embeddings: the first is said when the deployment is opened,
+// the second when it is asked.
+func TestOpen_KeyAloneCannotSign(t *testing.T) {
+	o := testOptions(nil)
+	o.Principal = openPrincipal
+	_, err := New(o).Open(readSpec(t, "model: oci/cohere.command-latest\napi_key: sk-x\noci_config_file: /nonexistent/config"))
+	if err == nil || !strings.HasPrefix(err.Error(), "oci: no oci_user, so the configuration file was looked for: ") {
+		t.Errorf("%v", err)
+	}
+	d := openWith(t, o, "model: oci/xai.grok-4\napi_key: sk-x", nil)
+	r, err := openai.ParseRequest(openai.OpEmbedding, []byte(`{"input":"a"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = d.Embed(t.Context(), r)
 	if e := upstreamError(t, err); e.Status != 401 || !strings.Contains(e.Message, "oci_user") {
 		t.Errorf("%v", e)
 	}

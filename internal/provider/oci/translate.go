@@ -28,6 +28,7 @@ type translation struct {
 type outgoing struct {
 	body    []byte
 	sum     [sha256.Size]byte // of body
+	stream  bool              // a stream was asked for
 	dropped []string          // parameters that were left out, sorted
 	sent    []string          // OCI's names of the parameters that were not
 }
@@ -49,7 +50,7 @@ func (d *Deployment) translate(ctx context.Context, in *input, stream bool) (*ou
 	if err := t.append(ctx); err != nil {
 		return nil, err
 	}
-	req := &outgoing{body: t.out.b, sum: sha256.Sum256(t.out.b)}
+	req := &outgoing{body: t.out.b, sum: sha256.Sum256(t.out.b), stream: stream}
 	req.dropped = sortedNames(append(t.params.left, t.params.refused...))
 	for _, f := range t.params.fields {
 		req.sent = append(req.sent, f.Name)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strconv"
 
 	"tollgate/internal/jsonscan"
 	"tollgate/internal/openai"
@@ -208,9 +209,11 @@ func (p *piece) setFinish(members []jsonscan.Member) {
 func (r *wireReader) messagePiece(members []jsonscan.Member) (piece, error) {
 	p := piece{index: -1}
 	if raw, ok := value(members, "index"); ok {
-		if json.Unmarshal(raw, &p.index) != nil || p.index < 0 {
+		index, err := strconv.Atoi(string(raw))
+		if err != nil || index < 0 {
 			return p, &malformed{"index"}
 		}
+		p.index = index
 	}
 	p.setFinish(members)
 	p.logprobs, _ = value(members, "logprobs")

@@ -1,0 +1,18 @@
+# Sourced by the set-up scripts: need PACKAGE... installs Debian packages, or says what to install.
+
+need() {
+  if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+    echo "installing $*"
+    # One apt-get at a time: the set-ups run side by side.
+    exec 9>"${TMPDIR:-/tmp}/tollgate-apt.lock"
+    flock 9
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get -qq -o DPkg::Lock::Timeout=300 update
+    apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@" >/dev/null
+    exec 9>&-
+    return
+  fi
+  echo "The tests need these packages of Debian: $*" >&2
+  echo "Install them as root:  apt-get update && apt-get install -y --no-install-recommends $*" >&2
+  exit 1
+}
