@@ -18,6 +18,7 @@ type liteLLMOptions struct {
 	requestTimeout                    float64
 	dropParams, detailedDebug         bool
 	keepaliveSeconds                  int
+	skipServer                        bool
 	flags                             *pflag.FlagSet
 }
 
@@ -28,13 +29,14 @@ var ineffective = map[string]string{
 	"max_requests_before_restart_jitter": "memory is bounded", "use_prisma_db_push": "there is no Prisma", "use_prisma_migrate": "there is no Prisma",
 	"enforce_prisma_migration_check": "there is no Prisma", "iam_token_db_auth": "no database is used yet", "telemetry": "nothing is sent home",
 	"local": "", "use_queue": "", "add_function_to_prompt": "models call tools natively", "max_budget": "budgets belong to keys, which are not served yet",
-	"ciphers": "Go's choice of ciphers is used", "headers": "", "save": "",
+	"ciphers": "Go's choice of ciphers is used", "headers": "", "save": "", "test": "ask with curl", "test_async": "ask with curl", "num_requests": "ask with curl",
+	"health": "ask GET /health",
 }
 
 // booleans among the ineffective options take no value.
 var ineffectiveBooleans = map[string]bool{
 	"run_gunicorn": true, "run_hypercorn": true, "run_granian": true, "use_prisma_db_push": true, "use_prisma_migrate": true, "enforce_prisma_migration_check": true,
-	"iam_token_db_auth": true, "local": true, "use_queue": true, "add_function_to_prompt": true, "save": true,
+	"iam_token_db_auth": true, "local": true, "use_queue": true, "test": true, "test_async": true, "health": true, "add_function_to_prompt": true, "save": true,
 }
 
 func (o *serveOptions) addLiteLLMFlags(f *pflag.FlagSet) {
@@ -50,6 +52,7 @@ func (o *serveOptions) addLiteLLMFlags(f *pflag.FlagSet) {
 	f.BoolVar(&l.dropParams, "drop_params", false, "drop parameters that --model does not take")
 	f.BoolVar(&l.detailedDebug, "detailed_debug", false, "log more [DETAILED_DEBUG]")
 	f.IntVar(&l.keepaliveSeconds, "keepalive_timeout", 0, "seconds that an idle connection is kept [KEEPALIVE_TIMEOUT]")
+	f.BoolVar(&l.skipServer, "skip_server_startup", false, "read the configuration, say what is wrong with it and stop")
 	for name, why := range ineffective {
 		usage := "accepted, no effect"
 		if why != "" {

@@ -106,6 +106,9 @@ func serve(ctx context.Context, env *Environment, o *serveOptions, flags *pflag.
 	if ignored := o.lite.ignored(flags); len(ignored) > 0 {
 		log.Info("options of LiteLLM that have no effect here", "options", ignored)
 	}
+	if o.lite.skipServer {
+		return a.Close(ctx)
+	}
 	warnMemory(log, env, o.dataDir)
 	return listenAndServe(ctx, env, o, a, log)
 }
@@ -196,6 +199,7 @@ func listenAndServe(ctx context.Context, env *Environment, o *serveOptions, a *a
 	}
 	log.Info("serving", "address", scheme+"://"+listener.Addr().String(), "version", version())
 
+	spareCollections(env)
 	done := make(chan error, 1)
 	go func() {
 		if scheme == "https" {

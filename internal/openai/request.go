@@ -6,6 +6,7 @@ package openai
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -119,11 +120,13 @@ func (r *Request) Decode(v any) error {
 	if err == nil {
 		return nil
 	}
-	if te, ok := err.(*json.UnmarshalTypeError); ok {
-		return &ParseError{Param: te.Field, Message: fmt.Sprintf("Invalid type for '%s': got %s.", te.Field, te.Value)}
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		return &ParseError{Param: wrong.Field, Message: fmt.Sprintf("Invalid type for '%s': got %s.", wrong.Field, wrong.Value)}
 	}
-	if pe, ok := err.(*ParseError); ok {
-		return pe
+	var parse *ParseError
+	if errors.As(err, &parse) {
+		return parse
 	}
 	return &ParseError{Message: err.Error()}
 }

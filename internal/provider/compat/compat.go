@@ -227,3 +227,9 @@ func (s *droppedStream) Meta() openai.Meta {
 	m.Dropped = s.dropped
 	return m
 }
+
+// OnWait implements openai.Waiter, where the stream inside does.
+func (s *droppedStream) OnWait(f func()) bool {
+	w, ok := s.Stream.(openai.Waiter)
+	return ok && w.OnWait(f)
+}
