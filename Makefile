@@ -8,6 +8,7 @@ PORT     ?= 4000
 DATA_DIR ?=
 FUZZTIME ?= 10s
 BENCH    ?=
+ONLY     ?=
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0-dev)
 BINARY  := build/tollgate
@@ -42,13 +43,14 @@ build-openssl: ## build build/tollgate-openssl, which signs with OpenSSL's libcr
 	@ls -l $(BINARY)-openssl >&2
 
 test: ## run all tests: Go with the race detector, real clients in Python and Node
-	@go run ./test/suite
+	@go build -o build/suite ./test/suite
+	@build/suite $(if $(ONLY),-only $(ONLY))
 
 test-go: ## run the Go tests only
-	@go run ./test/suite -only go
+	@$(MAKE) --no-print-directory test ONLY=go
 
 test-openssl: ## test the signer that uses OpenSSL
-	@go run ./test/suite -only openssl
+	@$(MAKE) --no-print-directory test ONLY=openssl
 
 test-litellm: ## run the same requests through the real LiteLLM proxy and list the differences
 	@test/litellm/run

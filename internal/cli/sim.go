@@ -39,13 +39,14 @@ answers plausibly. A credential for it is made in --dir: an API key and an OCI c
 	f.StringVar(&o.region, "region", "us-chicago-1", "region in names")
 	f.Int64Var(&o.seed, "seed", 1, "answers are the same for the same seed")
 	f.StringSliceVar(&o.compartments, "compartment", nil, "compartment OCIDs that may be used (all when none is given)")
-	f.StringSliceVar(&o.apiKeys, "api-key", nil, "GenAI API keys for the OpenAI-compatible surface")
+	f.StringSliceVar(&o.apiKeys, "api-key", nil, "further GenAI API keys for the OpenAI-compatible surface")
 	return cmd
 }
 
 // simulator is a running simulator with a credential that it knows.
 type simulator struct {
 	url        string
+	apiKey     string // a GenAI API key, for the OpenAI-compatible surface
 	credential *ocisim.Credential
 	server     *http.Server
 	failed     chan error
@@ -61,7 +62,10 @@ func startSim(o *simOptions) (*simulator, error) {
 		}
 		scenario = s
 	}
-	sim, err := ocisim.New(ocisim.Options{Region: o.region, Seed: o.seed, Scenario: scenario, Compartments: o.compartments, APIKeys: o.apiKeys})
+	apiKey := ocisim.GenerateAPIKey()
+	sim, err := ocisim.New(ocisim.Options{
+		Region: o.region, Seed: o.seed, Scenario: scenario, Compartments: o.compartments, APIKeys: append([]string{apiKey}, o.apiKeys...),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +82,8 @@ func startSim(o *simOptions) (*simulator, error) {
 		return nil, fmt.Errorf("the simulator cannot listen: %w", err)
 	}
 	s := &simulator{
-		url: "http://" + listener.Addr().String(), credential: credential, failed: make(chan error, 1),
+		apiKey: apiKey,
+		url:    "http://" + listener.Addr().String(), credential: credential, failed: make(chan error, 1),
 		server: &http.Server{Handler: sim.Handler(), ReadHeaderTimeout: 30 * time.Second},
 	}
 	go func() { s.failed <- s.server.Serve(listener) }()
@@ -107,7 +112,7 @@ func runSim(ctx context.Context, env *Environment, o *simOptions) error {
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(env.Stdout, "OCI simulator on %s\nOCI configuration file: %s\n\n", s.url, filepath.Join(o.dir, "config")); err != nil {
+	if _, err := fmt.Fprintf(env.Stdout, "OCI simulator on %s\nOCI configuration file: %s\nGenAI API key: %s\n\n", s.url, filepath.Join(o.dir, "config"), s.apiKey); err != nil {
 		return err
 	}
 	vars := s.environment()

@@ -23,7 +23,7 @@ const (
 	TooLarge Kind = "too_large"
 )
 
-// FetchError is the error of Fetch and ParseDataURI. Its text is safe to show to the caller who supplied the URL: it
+// FetchError is the error of Fetch. Its text is safe to show to the caller who supplied the URL: it
 // names no address, no resolver and no range, so that it does not describe the network behind the gateway. Unwrap
 // gives the cause, for the log.
 type FetchError struct {

@@ -135,12 +135,6 @@ func (s *Server) AddToken(token string, pub *rsa.PublicKey, expires time.Time) {
 // AddAPIKey lets a GenAI API key pass on the OpenAI-compatible surface until expires (zero: for ever).
 func (s *Server) AddAPIKey(key string, expires time.Time) { s.keys.addBearer(key, expires) }
 
-// AddEndpoint registers a dedicated endpoint. It fails when the model is unknown.
-func (s *Server) AddEndpoint(e Endpoint) error { return s.models.addEndpoint(e) }
-
-// AddRule installs a fault rule and returns its id.
-func (s *Server) AddRule(r Rule) (string, error) { return s.faults.add(r) }
-
 // Usage returns what was counted so far, by key id.
 func (s *Server) Usage() map[string]KeyUsage { return s.meter.snapshot() }
 

@@ -37,19 +37,6 @@ func (w *Writer) Data(data []byte) error {
 	return w.send(!w.Collect)
 }
 
-// Event writes an event with a name. Line ends inside the name are dropped.
-func (w *Writer) Event(name string, data []byte) error {
-	w.buf = append(w.buf[:0], "event: "...)
-	for i := range len(name) {
-		if name[i] != '\n' && name[i] != '\r' {
-			w.buf = append(w.buf, name[i])
-		}
-	}
-	w.buf = append(w.buf, '\n')
-	w.buf = append(appendLines(w.buf, "data: ", data), '\n')
-	return w.send(!w.Collect)
-}
-
 // Comment writes a comment, which clients skip: it keeps the connection open while the model is silent.
 func (w *Writer) Comment(text string) error {
 	w.buf = append(appendLines(w.buf[:0], ": ", []byte(text)), '\n')

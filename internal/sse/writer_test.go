@@ -22,8 +22,6 @@ func TestWriter(t *testing.T) {
 		{"data", func(w *sse.Writer) error { return w.Data([]byte(`{"a":1}`)) }, "data: {\"a\":1}\n\n"},
 		{"empty data", func(w *sse.Writer) error { return w.Data(nil) }, "data: \n\n"},
 		{"data of many lines", func(w *sse.Writer) error { return w.Data([]byte("a\nb\r\nc\rd\n")) }, "data: a\ndata: b\ndata: c\ndata: d\ndata: \n\n"},
-		{"event", func(w *sse.Writer) error { return w.Event("error", []byte("x")) }, "event: error\ndata: x\n\n"},
-		{"event whose name has line ends", func(w *sse.Writer) error { return w.Event("a\ndata: b\r", []byte("x")) }, "event: adata: b\ndata: x\n\n"},
 		{"comment", func(w *sse.Writer) error { return w.Comment("ping") }, ": ping\n\n"},
 		{"comment with line ends", func(w *sse.Writer) error { return w.Comment("a\n\ndata: b") }, ": a\n: \n: data: b\n\n"},
 		{"done", func(w *sse.Writer) error { return w.Done() }, "data: [DONE]\n\n"},
@@ -50,7 +48,7 @@ func TestWriterCollects(t *testing.T) {
 	w.Collect = true
 	for _, send := range []func() error{
 		func() error { return w.Data([]byte("a")) },
-		func() error { return w.Event("e", []byte("b")) },
+		func() error { return w.Data([]byte("b")) },
 		w.Flush,
 		func() error { return w.Data([]byte("c")) },
 		func() error { return w.Comment("ping") }, // for those who wait now
@@ -90,7 +88,7 @@ func TestWriterToReader(t *testing.T) {
 		sse.SetHeaders(rw.Header())
 		w := sse.NewWriter(rw)
 		for _, s := range events {
-			if err := errors.Join(w.Comment("ping"), w.Event("e", []byte(s))); err != nil {
+			if err := errors.Join(w.Comment("ping"), w.Data([]byte(s))); err != nil {
 				t.Error(err)
 			}
 		}
@@ -113,7 +111,7 @@ func TestWriterToReader(t *testing.T) {
 	}
 	var want []event
 	for _, s := range events {
-		want = append(want, event{Name: "e", Data: s})
+		want = append(want, event{Data: s})
 	}
 	want = append(want, event{Data: "[DONE]"})
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -125,7 +123,7 @@ func TestWriterAllocatesNothing(t *testing.T) {
 	w := sse.NewWriter(discard{})
 	data := []byte(`{"choices":[{"delta":{"content":"hello"}}]}`)
 	if n := testing.AllocsPerRun(1000, func() {
-		if err := w.Event("delta", data); err != nil {
+		if err := w.Data(data); err != nil {
 			t.Fatal(err)
 		}
 	}); n != 0 {

@@ -319,6 +319,14 @@ def differences(theirs, ours):
 # --- the table ----------------------------------------------------------------------------------------------------------
 
 
+KINDS = {
+    "purpose": "Otherwise on purpose",
+    "gap": "Where LiteLLM's answer is the better one",
+    "scope": "What LiteLLM has and Tollgate does not",
+    "form": "The same in another form",
+}
+
+
 class Table:
     """The known differences. An entry names cases and paths by patterns, and may pin the two values by regexes."""
 
@@ -326,9 +334,9 @@ class Table:
         self.entries = yaml.safe_load(file.read_text())["differences"]
         self.used = [0] * len(self.entries)
         for e in self.entries:
-            unknown = set(e) - {"cases", "paths", "litellm", "tollgate", "reason", "kind"}
-            if unknown or not e.get("reason"):
-                sys.exit(f"differences.yaml: an entry needs a reason and knows no {sorted(unknown)}: {e}")
+            unknown = set(e) - {"what", "kind", "cases", "paths", "litellm", "tollgate", "reason"}
+            if unknown or not all(e.get(k) for k in ("what", "paths", "reason")) or e.get("kind") not in KINDS:
+                sys.exit(f"differences.yaml: an entry needs what, kind, paths and a reason, and knows no {sorted(unknown)}: {e}")
 
     def explains(self, case, path, theirs, ours):
         found = False

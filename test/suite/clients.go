@@ -42,7 +42,7 @@ func pythonTests(ctx context.Context) (tally, error) {
 func (w *world) pytest(ctx context.Context, folder string) (tally, error) {
 	python := filepath.Join(".cache", "python", strings.ReplaceAll(folder, "/", "-"), "bin", "python")
 	report := filepath.Join(w.dir, "junit.xml")
-	cmd := exec.CommandContext(ctx, python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml="+report, folder)
+	cmd := exec.CommandContext(ctx, python, "-m", "pytest", "-q", "--disable-warnings", "-p", "no:cacheprovider", "--junitxml="+report, folder)
 	cmd.Env = w.environment
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	exit := cmd.Run()

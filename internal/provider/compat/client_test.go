@@ -264,8 +264,14 @@ func TestPost_CancelledCallReturnsTheContextsError(t *testing.T) {
 	defer close(release)
 	c := newClient(t, s.URL)
 	for name, call := range map[string]func(context.Context) error{
-		"Post":   func(ctx context.Context) error { _, err := c.Post(ctx, "/chat/completions", parts(`{}`), nil); return err },
-		"Stream": func(ctx context.Context) error { _, err := c.Stream(ctx, "/chat/completions", parts(`{}`), nil); return err },
+		"Post": func(ctx context.Context) error {
+			_, err := c.Post(ctx, "/chat/completions", parts(`{}`), nil)
+			return err
+		},
+		"Stream": func(ctx context.Context) error {
+			_, err := c.Stream(ctx, "/chat/completions", parts(`{}`), nil)
+			return err
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())

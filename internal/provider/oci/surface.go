@@ -169,7 +169,7 @@ func (d *Deployment) outgoingOpenAI(r *openai.Request, in *input, stream bool) (
 	set := []jsonscan.Field{{Name: "model", Value: jsonscan.Text(d.spec.Model)}}
 	omit := slices.Clone(d.spec.Omit)
 	if stream {
-		set = append(set, jsonscan.Field{Name: "stream", Value: []byte("true")}, jsonscan.Field{Name: "stream_options", Value: []byte(`{"include_usage":true}`)})
+		set = append(set, jsonscan.Field{Name: "stream", Value: []byte("true")}, compat.WithUsage(r))
 	} else {
 		omit = append(omit, "stream", "stream_options")
 	}
