@@ -2,7 +2,6 @@ package provider
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -218,16 +217,4 @@ func RetryAfter(h http.Header, now time.Time) time.Duration {
 		return at.Sub(now)
 	}
 	return 0
-}
-
-// ErrorFromTransport sorts a call that got no answer. sent says whether the request may have reached the upstream.
-func ErrorFromTransport(providerName string, err error) *UpstreamError {
-	e := &UpstreamError{Provider: providerName, Cause: err, Billed: MaybeBilled}
-	var timeout interface{ Timeout() bool }
-	if errors.As(err, &timeout) && timeout.Timeout() {
-		e.Reason, e.Status, e.Message = Timeout, http.StatusRequestTimeout, "The upstream did not answer in time."
-		return e
-	}
-	e.Reason, e.Status, e.Message = Connection, http.StatusInternalServerError, "Connection error: the upstream could not be reached or broke off."
-	return e
 }

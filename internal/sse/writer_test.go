@@ -58,7 +58,7 @@ func TestWriterCollects(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want := []string{"data: a\n\n", "event: e\ndata: b\n\n", "flush", "data: c\n\n", ": ping\n\n", "flush", "data: [DONE]\n\n", "flush"}
+	want := []string{"data: a\n\n", "data: b\n\n", "flush", "data: c\n\n", ": ping\n\n", "flush", "data: [DONE]\n\n", "flush"}
 	if diff := cmp.Diff(want, rec.calls); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}

@@ -334,15 +334,17 @@ class Table:
         self.entries = yaml.safe_load(file.read_text())["differences"]
         self.used = [0] * len(self.entries)
         for e in self.entries:
-            unknown = set(e) - {"what", "kind", "cases", "paths", "litellm", "tollgate", "reason"}
+            unknown = set(e) - {"what", "kind", "outcome", "cases", "paths", "litellm", "tollgate", "reason"}
             if unknown or not all(e.get(k) for k in ("what", "paths", "reason")) or e.get("kind") not in KINDS:
                 sys.exit(f"differences.yaml: an entry needs what, kind, paths and a reason, and knows no {sorted(unknown)}: {e}")
 
-    def explains(self, case, path, theirs, ours):
+    def explains(self, case, path, theirs, ours, outcome):
+        """outcome is "success" or "error", by the status of the answer that the path is in."""
         found = False
         for i, e in enumerate(self.entries):
             if (
-                any(matches(case, p) for p in e.get("cases", ["*"]))
+                e.get("outcome", outcome) == outcome
+                and any(matches(case, p) for p in e.get("cases", ["*"]))
                 and any(matches(path, p) for p in e["paths"])
                 and fits(theirs, e.get("litellm"))
                 and fits(ours, e.get("tollgate"))
@@ -396,7 +398,7 @@ def main():
                 clean = True
                 everything[case.name] = {"litellm": theirs, "tollgate": ours}
                 for path, x, y in differences(theirs, ours):
-                    if table.explains(case.name, path, x, y):
+                    if table.explains(case.name, path, x, y, outcome(ours, path)):
                         known += 1
                         if given.show:
                             report(case.name, path, x, y, "known")
@@ -419,6 +421,12 @@ def main():
     if bad or stale:
         print(f"logs: {folder}")
         sys.exit(1)
+
+
+def outcome(run, path):
+    found = re.match(r"answers\[(\d+)\]", path)
+    answers = run["answers"] if not found else [run["answers"][int(found[1])]]
+    return "error" if any(a["status"] >= 400 or a["status"] == 0 for a in answers) else "success"
 
 
 def report(case, path, theirs, ours, verdict):

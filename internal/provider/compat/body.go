@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"tollgate/internal/jsonscan"
+	"tollgate/internal/provider"
 )
 
 const (
@@ -40,7 +41,7 @@ func (c *Client) readAnswer(ctx context.Context, resp *http.Response) ([]byte, e
 	case errors.Is(err, errTooLarge):
 		return nil, c.broken(resp.Header, fmt.Sprintf("the upstream's answer is larger than %d bytes", maxAnswer), err)
 	default:
-		return nil, c.unreachable(err)
+		return nil, provider.ErrorFromTransport(c.o.Provider, err)
 	}
 	var room [16]jsonscan.Member
 	members, err := jsonscan.Object(text, room[:0])

@@ -192,7 +192,7 @@ func (c *Client) call(ctx context.Context, path string, body jsonscan.Parts, fur
 // send makes the request, authorises it and puts it on the wire.
 func (c *Client) send(ctx context.Context, path string, body jsonscan.Parts, further http.Header) (*http.Response, error) {
 	resp, err := c.sendOnce(ctx, path, body, further)
-	for resends := 0; err != nil && closedWhileIdle(err) && resends < maxResends && ctx.Err() == nil; resends++ {
+	for resends := 0; err != nil && provider.ClosedWhileIdle(err) && resends < maxResends && ctx.Err() == nil; resends++ {
 		resp, err = c.sendOnce(ctx, path, body, further)
 	}
 	var unsent *authorizeError
@@ -204,7 +204,7 @@ func (c *Client) send(ctx context.Context, path string, body jsonscan.Parts, fur
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	}
-	return nil, c.unreachable(err)
+	return nil, provider.ErrorFromTransport(c.o.Provider, err)
 }
 
 func (c *Client) sendOnce(ctx context.Context, path string, body jsonscan.Parts, further http.Header) (*http.Response, error) {

@@ -2,12 +2,9 @@ package compat
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
-	"errors"
 	"io"
 	"mime"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -36,15 +33,6 @@ func (c *Client) refused(ctx context.Context, resp *http.Response) error {
 	return provider.ErrorFromResponse(c.o.Provider, resp.StatusCode, resp.Header, body, c.o.Now())
 }
 
-// unreachable is the error of a call that got no answer, or lost it on the way.
-func (c *Client) unreachable(err error) *provider.UpstreamError {
-	e := provider.ErrorFromTransport(c.o.Provider, err)
-	if neverSent(err) {
-		e.Billed = provider.NotBilled
-	}
-	return e
-}
-
 // broken is the error of an answer that came with a 2xx and makes no sense. The work behind it may be billed.
 func (c *Client) broken(header http.Header, message string, cause error) *provider.UpstreamError {
 	return &provider.UpstreamError{
@@ -58,27 +46,6 @@ func (c *Client) failedInside(header http.Header, members []jsonscan.Member, bod
 	e := provider.ErrorFromResponse(c.o.Provider, statusInside(members), header, body, c.o.Now())
 	e.Billed = provider.MaybeBilled
 	return e
-}
-
-// neverSent reports whether err shows that no connection came about, so that the upstream cannot have worked.
-func neverSent(err error) bool {
-	var (
-		op     *net.OpError
-		dns    *net.DNSError
-		cert   *tls.CertificateVerificationError
-		record tls.RecordHeaderError
-	)
-	if errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") {
-		return true
-	}
-	return errors.As(err, &dns) || errors.As(err, &cert) || errors.As(err, &record)
-}
-
-// closedWhileIdle reports whether the upstream had closed the pooled connection before the request was put on it.
-// net/http sets this error only where its reader met the end of the connection while no answer was awaited, so
-// nothing of the request can have been worked on. It keeps the value to itself; the text is all there is.
-func closedWhileIdle(err error) bool {
-	return err.Error() == "http: server closed idle connection"
 }
 
 // holdsError reports whether an object that came with a 2xx tells of a failure instead of an answer. Seen in the

@@ -130,12 +130,12 @@ func (s *eventStream) endOfSource(err error) error {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return s.cut(err)
 	}
-	return s.client.unreachable(err)
+	return provider.ErrorFromTransport(s.client.o.Provider, err)
 }
 
 // cut is the error of a stream that stops in the middle.
 func (s *eventStream) cut(cause error) *provider.UpstreamError {
-	e := s.client.unreachable(cause)
+	e := provider.ErrorFromTransport(s.client.o.Provider, cause)
 	e.Message = "The upstream's stream ended before its end mark."
 	e.Header = s.header
 	return e

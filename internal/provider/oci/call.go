@@ -58,7 +58,7 @@ func (d *Deployment) post(ctx context.Context, action string, body []byte, hash 
 // anything was sent on it.
 func (d *Deployment) sendSigned(ctx context.Context, action string, body []byte, hash auth.Body) (*http.Response, error) {
 	resp, err := d.sendOnce(ctx, action, body, hash)
-	if err != nil && err.Error() == "http: server closed idle connection" && ctx.Err() == nil { // net/http keeps the value to itself
+	if provider.ClosedWhileIdle(err) && ctx.Err() == nil {
 		resp, err = d.sendOnce(ctx, action, body, hash)
 	}
 	if err == nil {
