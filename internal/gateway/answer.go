@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"tollgate/internal/jsonscan"
@@ -118,7 +120,7 @@ func (q *request) replyHeaders(h http.Header, meta openai.Meta) {
 	if len(meta.Dropped) > 0 {
 		h["X-Tollgate-Dropped-Params"] = []string{strings.Join(meta.Dropped, ", ")}
 	}
-	upstreamHeaders(h, meta.Header)
+	q.g.upstreamHeaders(h, meta.Header)
 	var waited time.Duration
 	for _, a := range q.out.Attempts {
 		waited += a.Duration
@@ -137,14 +139,35 @@ func millis(d time.Duration) string {
 var withheld = []string{"Set-Cookie", "Connection", "Keep-Alive", "Transfer-Encoding", "Content-Length", "Www-Authenticate"}
 
 // upstreamHeaders repeats the upstream's headers under LiteLLM's prefix, and its rate limits under their own names too.
-func upstreamHeaders(h, upstream http.Header) {
+func (g *Gateway) upstreamHeaders(h, upstream http.Header) {
 	for name, values := range upstream {
 		if len(values) == 0 || slices.Contains(withheld, name) {
 			continue
 		}
-		h["llm_provider-"+strings.ToLower(name)] = values[:1]
+		h[g.headerNames.repeated(name)] = values[:1]
 		if strings.HasPrefix(name, "X-Ratelimit-") {
 			h[name] = values[:1]
 		}
 	}
+}
+
+// headerNames remembers under which name each upstream header is repeated, since upstreams send twenty of the same
+// ones with every answer. Safe for concurrent use; the zero value is ready.
+type headerNames struct {
+	known sync.Map // name to name, both strings
+	count atomic.Int64
+}
+
+// maxHeaderNames bounds what is remembered: an upstream may invent names.
+const maxHeaderNames = 256
+
+func (n *headerNames) repeated(name string) string {
+	if v, ok := n.known.Load(name); ok {
+		return v.(string)
+	}
+	long := "llm_provider-" + strings.ToLower(name)
+	if n.count.Add(1) <= maxHeaderNames {
+		n.known.Store(strings.Clone(name), long)
+	}
+	return long
 }

@@ -65,6 +65,8 @@ type Gateway struct {
 	opts Options
 	snap atomic.Pointer[Snapshot] // never nil once New has returned
 	mux  *http.ServeMux
+
+	headerNames headerNames
 }
 
 // New makes a gateway that serves first.

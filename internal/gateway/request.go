@@ -114,7 +114,7 @@ func (q *request) fail(err error) {
 		if e.Header == nil {
 			e.Header = http.Header{}
 		}
-		upstreamHeaders(e.Header, upstream.Header)
+		q.g.upstreamHeaders(e.Header, upstream.Header)
 	}
 	q.rec.Status, q.rec.Error = e.Status, e.Message
 	q.rec.Outcome = record.Refused

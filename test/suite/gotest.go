@@ -11,9 +11,10 @@ import (
 	"strings"
 )
 
-// goTests runs `go test -json` with args, shows a line per package and the output of what failed.
+// goTests runs `go test -json` with args, shows a line per package and the output of what failed. Nothing is taken from
+// the cache, which does not see that a test builds and starts the program.
 func goTests(ctx context.Context, args ...string) (tally, error) {
-	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json", "-timeout=15m"}, args...)...)
+	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json", "-count=1", "-timeout=15m"}, args...)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()

@@ -19,7 +19,9 @@ import pytest
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 
 # Nothing of the machine's own set-up may reach the clients under test.
-for name in [n for n in os.environ if n.startswith(("OPENAI_", "LITELLM_", "LOCUS_", "LANGCHAIN_", "LANGSMITH_", "OCI_"))]:
+for name in [
+    n for n in os.environ if n.startswith(("OPENAI_", "LITELLM_", "LOCUS_", "LANGCHAIN_", "LANGSMITH_", "OCI_"))
+]:
     del os.environ[name]
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 os.environ["LANGSMITH_TRACING"] = "false"
@@ -100,7 +102,9 @@ def gateway(binary, tmp_path_factory):
 def announced(process, log):
     """Read the demo's text until it has said its key and its address."""
     lines = queue.Queue()
-    threading.Thread(target=lambda: [lines.put(line) for line in process.stdout] + [lines.put(None)], daemon=True).start()
+    threading.Thread(
+        target=lambda: [lines.put(line) for line in process.stdout] + [lines.put(None)], daemon=True
+    ).start()
     text = ""
     while True:
         line = lines.get(timeout=60)

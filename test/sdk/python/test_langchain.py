@@ -61,7 +61,11 @@ def test_structured_output_by_schema(gateway, model):
 
 @pytest.mark.parametrize("model", CHAT[1:])
 def test_structured_output_by_a_forced_tool(gateway, model):
-    city = chat(gateway, model).with_structured_output(City, method="function_calling").invoke("Tell me of Oslo in Norway.")
+    city = (
+        chat(gateway, model)
+        .with_structured_output(City, method="function_calling")
+        .invoke("Tell me of Oslo in Norway.")
+    )
     assert isinstance(city, City)
 
 

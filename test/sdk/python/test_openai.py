@@ -26,7 +26,10 @@ def weather(**extra):
             "description": "Get the weather at a location",
             "parameters": {
                 "type": "object",
-                "properties": {"location": {"type": "string"}, "unit": {"type": "string", "enum": ["celsius", "fahrenheit"]}},
+                "properties": {
+                    "location": {"type": "string"},
+                    "unit": {"type": "string", "enum": ["celsius", "fahrenheit"]},
+                },
                 "required": ["location"],
             },
             **extra,
@@ -106,7 +109,9 @@ def test_a_small_cap_ends_by_length(client, model):
     # Far above what a model that thinks in secret spends before its first word.
     cap = 1200
     reply = client.chat.completions.create(
-        model=model, messages=[{"role": "user", "content": "Write a 3000-word essay about tides."}], max_completion_tokens=cap
+        model=model,
+        messages=[{"role": "user", "content": "Write a 3000-word essay about tides."}],
+        max_completion_tokens=cap,
     )
     assert reply.choices[0].finish_reason == "length"
     details = reply.usage.completion_tokens_details
@@ -137,7 +142,9 @@ def test_stream(client, model, include_usage):
 
 
 def test_stream_helper_gives_the_final_completion(client):
-    with client.chat.completions.stream(model="oci-grok", messages=ITALY, stream_options={"include_usage": True}) as stream:
+    with client.chat.completions.stream(
+        model="oci-grok", messages=ITALY, stream_options={"include_usage": True}
+    ) as stream:
         deltas = [e.delta for e in stream if e.type == "content.delta"]
         final = stream.get_final_completion()
     assert "".join(deltas) == final.choices[0].message.content == "Rome."
@@ -421,7 +428,9 @@ def test_a_cancelled_stream_leaves_the_gateway_well(gateway, client, faults):
             break
     stream.close()
     assert faults.fired(rule)[0] == 1
-    assert client.chat.completions.create(model="oci-cohere-command", messages=ITALY).choices[0].message.content == "Rome."
+    assert (
+        client.chat.completions.create(model="oci-cohere-command", messages=ITALY).choices[0].message.content == "Rome."
+    )
 
 
 def test_an_async_task_cancelled_while_waiting(gateway, faults):

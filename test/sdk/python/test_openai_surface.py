@@ -39,7 +39,9 @@ def test_embedding_default_is_base64_on_the_wire(client):
     assert reply.usage.prompt_tokens > 0 and reply.usage.total_tokens > 0
     vector = reply.data[0].embedding
     assert len(vector) == 1536 and all(isinstance(x, float) for x in vector)
-    raw = client.embeddings.with_raw_response.create(model="oci-cohere-embed", input="The tide turns at noon", encoding_format="base64")
+    raw = client.embeddings.with_raw_response.create(
+        model="oci-cohere-embed", input="The tide turns at noon", encoding_format="base64"
+    )
     assert isinstance(raw.http_response.json()["data"][0]["embedding"], str)
 
 
@@ -59,9 +61,13 @@ def test_near_texts_are_near(client):
 def test_more_inputs_than_one_call_of_oci_takes(client, form):
     """OCI takes 96 inputs a call; the order must survive."""
     texts = [f"document number {i}" for i in range(250)]
-    reply = client.embeddings.with_raw_response.create(model="oci-cohere-embed", input=texts, encoding_format=form).http_response.json()
+    reply = client.embeddings.with_raw_response.create(
+        model="oci-cohere-embed", input=texts, encoding_format=form
+    ).http_response.json()
     assert [d["index"] for d in reply["data"]] == list(range(250))
-    alone = client.embeddings.with_raw_response.create(model="oci-cohere-embed", input=texts[177], encoding_format=form).http_response.json()
+    alone = client.embeddings.with_raw_response.create(
+        model="oci-cohere-embed", input=texts[177], encoding_format=form
+    ).http_response.json()
     assert reply["data"][177]["embedding"] == alone["data"][0]["embedding"]
     assert reply["data"][176]["embedding"] != alone["data"][0]["embedding"]
 
@@ -77,14 +83,24 @@ def test_dimensions(client, form):
 
 def test_token_arrays_are_decoded(client):
     """[15339, 1917] is "hello world" in cl100k_base."""
-    tokens = client.embeddings.create(model="oci-cohere-embed", input=[[15339, 1917]], encoding_format="float").data[0].embedding
-    text = client.embeddings.create(model="oci-cohere-embed", input="hello world", encoding_format="float").data[0].embedding
+    tokens = (
+        client.embeddings.create(model="oci-cohere-embed", input=[[15339, 1917]], encoding_format="float")
+        .data[0]
+        .embedding
+    )
+    text = (
+        client.embeddings.create(model="oci-cohere-embed", input="hello world", encoding_format="float")
+        .data[0]
+        .embedding
+    )
     assert tokens == text
 
 
 def test_input_type_is_an_extra_field(client):
     kinds = [
-        client.embeddings.create(model="oci-cohere-embed", input="hello", encoding_format="float", extra_body={"input_type": kind})
+        client.embeddings.create(
+            model="oci-cohere-embed", input="hello", encoding_format="float", extra_body={"input_type": kind}
+        )
         for kind in ("search_document", "search_query")
     ]
     assert all(len(r.data[0].embedding) == 1536 for r in kinds)
@@ -114,13 +130,17 @@ def test_text_completion(client):
 
 
 def test_text_completion_of_several_prompts(client):
-    reply = client.completions.create(model="oci-grok", prompt=["What is the capital of Italy?", "What is 7 x 8?"], max_tokens=300)
+    reply = client.completions.create(
+        model="oci-grok", prompt=["What is the capital of Italy?", "What is 7 x 8?"], max_tokens=300
+    )
     assert [c.index for c in reply.choices] == [0, 1]
     assert "Rome" in reply.choices[0].text and "56" in reply.choices[1].text
 
 
 def test_text_completion_streamed(client):
-    chunks = list(client.completions.create(model="oci-llama-4-maverick", prompt="What is the capital of Italy?", stream=True))
+    chunks = list(
+        client.completions.create(model="oci-llama-4-maverick", prompt="What is the capital of Italy?", stream=True)
+    )
     assert "".join(c.choices[0].text for c in chunks if c.choices) == "Rome."
     assert [c.choices[0].finish_reason for c in chunks if c.choices and c.choices[0].finish_reason] == ["stop"]
 
@@ -143,12 +163,16 @@ def test_raw_headers(client):
 
 def test_the_callers_call_id_comes_back(client):
     mine = str(uuid.uuid4())
-    raw = client.chat.completions.with_raw_response.create(model="oci-grok", messages=ITALY, extra_headers={"x-litellm-call-id": mine})
+    raw = client.chat.completions.with_raw_response.create(
+        model="oci-grok", messages=ITALY, extra_headers={"x-litellm-call-id": mine}
+    )
     assert raw.headers["x-litellm-call-id"] == mine
 
 
 def test_dropped_parameters_are_named(client):
-    raw = client.chat.completions.with_raw_response.create(model="oci-grok", messages=ITALY, presence_penalty=0.5, frequency_penalty=0.5)
+    raw = client.chat.completions.with_raw_response.create(
+        model="oci-grok", messages=ITALY, presence_penalty=0.5, frequency_penalty=0.5
+    )
     dropped = raw.headers["x-tollgate-dropped-params"]
     assert "presence_penalty" in dropped and "frequency_penalty" in dropped
 
@@ -173,11 +197,15 @@ def test_fallback_names_the_upstream_that_served(client):
 def test_paths_at_the_root_and_of_azure(gateway):
     for base in (gateway.url, gateway.url + "/openai/deployments/oci-grok", gateway.url + "/engines/oci-grok"):
         with OpenAI(base_url=base, api_key=gateway.key, max_retries=0) as client:
-            assert client.chat.completions.create(model="oci-grok", messages=ITALY).choices[0].message.content == "Rome."
+            assert (
+                client.chat.completions.create(model="oci-grok", messages=ITALY).choices[0].message.content == "Rome."
+            )
 
 
 def test_the_azure_client(gateway):
-    with openai.AzureOpenAI(azure_endpoint=gateway.url, api_key=gateway.key, api_version="2024-10-21", max_retries=0) as client:
+    with openai.AzureOpenAI(
+        azure_endpoint=gateway.url, api_key=gateway.key, api_version="2024-10-21", max_retries=0
+    ) as client:
         reply = client.chat.completions.create(model="oci-gemini-2.5-flash", messages=ITALY)
     assert reply.choices[0].message.content == "Rome."
 
@@ -196,7 +224,9 @@ def test_wrong_key(gateway):
 def test_no_key(gateway):
     with OpenAI(base_url=gateway.url + "/v1", api_key="x", max_retries=0) as client:
         with pytest.raises(openai.AuthenticationError) as refused:
-            client.chat.completions.create(model="oci-grok", messages=ITALY, extra_headers={"Authorization": openai.Omit()})
+            client.chat.completions.create(
+                model="oci-grok", messages=ITALY, extra_headers={"Authorization": openai.Omit()}
+            )
     assert "No api key passed in" in refused.value.message
     assert refused.value.request_id
 
@@ -221,7 +251,9 @@ def test_bad_requests(client, body, param):
 
 
 def test_unknown_model_says_how_to_list_models(client):
-    with pytest.raises(openai.BadRequestError, match="Invalid model name passed in model=no-such-model. Call `/v1/models`"):
+    with pytest.raises(
+        openai.BadRequestError, match="Invalid model name passed in model=no-such-model. Call `/v1/models`"
+    ):
         client.chat.completions.create(model="no-such-model", messages=ITALY)
 
 
@@ -273,7 +305,9 @@ def test_a_timeout_is_408(client, faults):
 def test_a_stream_that_fails_before_its_first_chunk_is_a_plain_error(client, faults):
     faults.add(model="cohere.command-latest", op="chat", status=429, retry_after=3)
     with pytest.raises(openai.RateLimitError):
-        client.chat.completions.create(model="oci-cohere-command", messages=ITALY, stream=True, extra_body=NO_GATEWAY_RETRY)
+        client.chat.completions.create(
+            model="oci-cohere-command", messages=ITALY, stream=True, extra_body=NO_GATEWAY_RETRY
+        )
 
 
 def test_a_stream_that_breaks_later_raises(client, faults):
