@@ -189,7 +189,7 @@ func (a *App) deployment(cfg *config.Config, m *config.Model, b *built) (dispatc
 		attach(&d, chatter)
 	}
 	return d, gateway.Model{
-		ID: d.ID, Alias: d.Alias, Provider: kind, UpstreamID: upstream, APIBase: apiBase(p), Mode: mode(m, entry, priced), Rates: rates, Entry: entry,
+		ID: d.ID, Alias: d.Alias, Provider: kind, UpstreamID: upstream, APIBase: apiBase(p), Mode: mode(m, entry, priced), ModeKnown: priced || m.Info.Mode != "", Rates: rates, Entry: entry,
 		Params: m.Params.Masked(), Info: m.Info.Echo(), RPM: d.RPM, TPM: d.TPM, Supported: supported(d.Chatter),
 		ClientParams: clientParams(p.ClientsideAuthParams), Keepalive: p.Keepalive, KeepaliveOverride: p.AllowKeepaliveOverride, MergeReasoning: p.MergeReasoningContent,
 		HealthTimeout: deref(m.Info.HealthCheckTimeout), HealthTokens: deref(m.Info.HealthCheckMaxTokens), HealthModel: m.Info.HealthCheckModel,
@@ -327,11 +327,11 @@ func clientParams(list []config.ClientsideAuthParam) map[string]*regexp.Regexp {
 	for _, p := range list {
 		// The configuration has compiled each pattern before. The whole value must match, or a pattern for a host
 		// would pass any address that only mentions it.
-		re, err := regexp.Compile("^(?:" + p.Pattern + ")$")
+		pattern := "^(?:" + p.Pattern + ")$"
 		if p.Pattern == "" {
-			re, err = regexp.Compile("(?s).*")
+			pattern = "" // any value
 		}
-		if err == nil {
+		if re, err := regexp.Compile(pattern); err == nil {
 			out[p.Name] = re
 		}
 	}

@@ -64,7 +64,7 @@ func openStream(ctx context.Context, a *attempt, open func(context.Context, Targ
 		err = s.ctx.Err() // too late by a moment: the upstream call is cancelled already
 	}
 	switch {
-	case err == io.EOF: // an empty stream is an answer
+	case errors.Is(err, io.EOF): // an empty stream is an answer
 		s.end(io.EOF)
 	case err != nil:
 		return nil, s.cause(err)
@@ -153,7 +153,7 @@ func (s *stream) OnWait(f func()) bool {
 // end books how the stream ended and closes it.
 func (s *stream) end(err error) {
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		s.err = io.EOF
 		s.a.succeeded()
 	case s.parent.Err() != nil:

@@ -81,6 +81,9 @@ func (q *request) withCredentials(t dispatch.Target) (dispatch.Target, error) {
 
 // outgoing is what one attempt sends: the body with the fallback's overrides, and the headers that are passed on.
 func (q *request) outgoing(t dispatch.Target) (dispatch.Target, *openai.Request, error) {
+	if q.snap.Models.byID(t.ID).misfits(q.op) {
+		return t, nil, cannot(q.op, t)
+	}
 	t, err := q.withCredentials(t)
 	if err != nil {
 		return t, nil, err

@@ -90,6 +90,23 @@ func ask(ctx context.Context, op openai.Operation, t dispatch.Target, body *open
 	return nil, cannot(op, t)
 }
 
+// misfits reports whether the model is known to be of another kind than the operation wants. Asking all the same
+// would be answered with a 404 by OCI, and cool the deployment for the callers who use it rightly.
+func (m *Model) misfits(op openai.Operation) bool {
+	if m == nil || !m.ModeKnown {
+		return false
+	}
+	switch m.Mode {
+	case "embedding":
+		return op != openai.OpEmbedding
+	case "rerank":
+		return op != openai.OpRerank
+	case "chat", "completion", "responses":
+		return op == openai.OpEmbedding || op == openai.OpRerank
+	}
+	return false
+}
+
 // cannot refuses an operation that the provider of a deployment does not have.
 func cannot(op openai.Operation, t dispatch.Target) error {
 	return &apierr.Error{

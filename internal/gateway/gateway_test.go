@@ -593,6 +593,16 @@ func TestForwardedHeaders(t *testing.T) {
 	}
 }
 
+func TestAnOperationThatTheModelDoesNotHave(t *testing.T) {
+	u := newUpstream(t)
+	s := open(t, u, strings.Replace(plain, "model_info: {id: fast-1}", "model_info: {id: fast-1, mode: embedding}", 1))
+	u.handle = func(http.ResponseWriter, *http.Request, map[string]any) { t.Error("the upstream was asked") }
+	got := do(t, "POST", s.URL+"/v1/chat/completions", chat("fast"))
+	if got.status != 400 || !strings.Contains(got.text, "does not serve this operation") {
+		t.Errorf("%d: %s", got.status, got.text)
+	}
+}
+
 func TestWithoutMasterKey(t *testing.T) {
 	s := open(t, newUpstream(t), strings.Split(plain, "general_settings")[0])
 	url := s.URL + "/v1/chat/completions"

@@ -16,13 +16,13 @@ import (
 
 // liveness says that the process is alive, as the JSON string that LiteLLM says it with.
 func (g *Gateway) liveness(w http.ResponseWriter, _ *http.Request, _ string) {
-	writeJSON(w, http.StatusOK, "I'm alive!")
+	writeJSON(w, "I'm alive!")
 }
 
 // readiness says that calls can be served. It does not ask an upstream: OCI away must not take the gateway out of
 // its balancer.
 func (g *Gateway) readiness(w http.ResponseWriter, _ *http.Request, _ string) {
-	writeJSON(w, http.StatusOK, map[string]any{
+	writeJSON(w, map[string]any{
 		"status": "healthy", "db": "Not connected", "cache": nil, "litellm_version": compatVersion, "tollgate_version": g.opts.Version,
 		"success_callbacks": []string{}, "use_aiohttp_transport": false,
 		"log_level": g.snap.Load().LogLevel, "is_detailed_debug": g.snap.Load().LogLevel == "DEBUG",
@@ -48,7 +48,7 @@ func (g *Gateway) health(w http.ResponseWriter, r *http.Request, _ string) {
 		return
 	}
 	healthy, unhealthy := snap.probe(r.Context(), targets)
-	writeJSON(w, http.StatusOK, map[string]any{
+	writeJSON(w, map[string]any{
 		"healthy_endpoints": healthy, "unhealthy_endpoints": unhealthy,
 		"healthy_count": len(healthy), "unhealthy_count": len(unhealthy),
 	})

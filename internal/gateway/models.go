@@ -22,6 +22,7 @@ type Model struct {
 	UpstreamID string
 	APIBase    string // without a query; "" = the provider's own
 	Mode       string // chat, embedding, rerank ...
+	ModeKnown  bool   // Mode is said by the configuration or the price table, and no guess
 	Rates      price.Rates
 	Entry      price.Entry    // the price table's line; zero when it has none
 	Params     map[string]any // litellm_params, secrets masked
@@ -100,7 +101,7 @@ func (g *Gateway) listModels(w http.ResponseWriter, r *http.Request, _ string) {
 			}
 		}
 	}
-	writeJSON(w, http.StatusOK, struct {
+	writeJSON(w, struct {
 		Data   []modelEntry `json:"data"`
 		Object string       `json:"object"`
 	}{data, "list"})
@@ -150,7 +151,7 @@ func (g *Gateway) oneModel(w http.ResponseWriter, _ *http.Request, name string) 
 			Message: fmt.Sprintf("The model '%s' does not exist. Call `/v1/models` to view available models for your key.", clip(name))}).Write(w)
 		return
 	}
-	writeJSON(w, http.StatusOK, snap.entry(name, res.Deployments[0].Provider, func(string) map[string]any { return nil }))
+	writeJSON(w, snap.entry(name, res.Deployments[0].Provider, func(string) map[string]any { return nil }))
 }
 
 // modelInfo is GET /model/info: each deployment with its parameters (secrets masked) and what is known of its model.
@@ -169,7 +170,7 @@ func (g *Gateway) modelInfo(w http.ResponseWriter, r *http.Request, _ string) {
 			Message: fmt.Sprintf("Model id = %s not found. Call `/model/info` without it to see all ids.", clip(wanted))}).Write(w)
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"data": data})
+	writeJSON(w, map[string]any{"data": data})
 }
 
 // describe joins the price table's line with the operator's model_info, which wins.
@@ -222,7 +223,7 @@ func (g *Gateway) modelGroupInfo(w http.ResponseWriter, r *http.Request, _ strin
 			data = append(data, snap.group(name))
 		}
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"data": data})
+	writeJSON(w, map[string]any{"data": data})
 }
 
 func (s *Snapshot) group(name string) map[string]any {
@@ -269,13 +270,12 @@ func (grp *modelGroup) add(m *Model) {
 	}
 }
 
-func writeJSON(w http.ResponseWriter, status int, v any) {
+func writeJSON(w http.ResponseWriter, v any) {
 	text, err := json.Marshal(v)
 	if err != nil {
 		apierr.From(err).Write(w)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
 	_, _ = w.Write(text) // the caller may have gone; there is nobody left to tell
 }

@@ -32,7 +32,7 @@ func (g *Gateway) openAPI(w http.ResponseWriter, _ *http.Request, _ string) {
 	if g.opts.RootPath != "" {
 		description["servers"] = []any{map[string]any{"url": g.opts.RootPath}}
 	}
-	writeJSON(w, http.StatusOK, description)
+	writeJSON(w, description)
 }
 
 func operation(rt *route) map[string]any {

@@ -129,7 +129,7 @@ func (q *request) fail(err error) {
 
 // write answers with an error: as a plain answer while nothing was sent, else as an event of the stream.
 func (q *request) write(e *apierr.Error) {
-	e.WithHeader("X-Litellm-Response-Cost", "0")
+	e = e.WithHeader("X-Litellm-Response-Cost", "0")
 	if q.events != nil {
 		q.events.fail(e)
 		return

@@ -75,7 +75,7 @@ func (x *exchange) chatCohere(t target, body json.RawMessage) error {
 		return err
 	}
 	x.emptied(g)
-	final := x.cohereFinal(t, &q, g)
+	final := x.cohereFinal(&q, g)
 	if q.IsStream {
 		return x.streamCohere(&q, g, final)
 	}
@@ -229,7 +229,7 @@ type cohereQuery struct {
 }
 
 // cohereFinal is the whole reply without usage: the unary answer, and the last event of a stream.
-func (x *exchange) cohereFinal(t target, q *cohereRequest, g *generation) cohereEvent {
+func (x *exchange) cohereFinal(q *cohereRequest, g *generation) cohereEvent {
 	c := g.choices[0]
 	out := cohereEvent{APIFormat: formatCohere, Text: c.text}
 	reason := x.cohereFinish(c)

@@ -58,7 +58,7 @@ func controlReply(w http.ResponseWriter, status int, v any) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	w.Write(b)
+	_, _ = w.Write(b) // who asked may have gone
 }
 
 func readControl(r *http.Request, v any) error {

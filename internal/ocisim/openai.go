@@ -2,6 +2,7 @@ package ocisim
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -186,7 +187,8 @@ func refuseCompat(m *Model, q *openAIRequest) error {
 
 // bare sends a model-side error without the envelope around it.
 func bare(err error) error {
-	if e, ok := err.(*serviceError); ok {
+	var e *serviceError
+	if errors.As(err, &e) {
 		e.bare = json.RawMessage(e.message)
 	}
 	return err

@@ -278,4 +278,3 @@ func TestMockAnswersForTheMasterKey(t *testing.T) {
 		t.Errorf("%s", r.body)
 	}
 }
-

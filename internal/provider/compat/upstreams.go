@@ -96,11 +96,9 @@ var Upstreams = []Upstream{
 func upstreamOf(p *config.Params) (*Upstream, error) {
 	key, name := "custom_llm_provider", p.CustomLLMProvider
 	if name == "" {
-		var prefixed bool
-		if key, name, prefixed = "model", p.Model, strings.Contains(p.Model, "/"); prefixed {
-			name, _, _ = strings.Cut(p.Model, "/")
-		} else {
-			name = "openai"
+		key, name = "model", "openai"
+		if prefix, _, prefixed := strings.Cut(p.Model, "/"); prefixed {
+			name = prefix
 		}
 	}
 	i := slices.IndexFunc(Upstreams, func(u Upstream) bool { return u.Prefix == name })
