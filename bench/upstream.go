@@ -31,7 +31,7 @@ func (s script) alias() string { return fmt.Sprintf("%s-%d-%s", s.shape, s.chunk
 func scriptOf(path string) (script, error) {
 	parts := strings.SplitN(strings.TrimPrefix(path, "/"), "/", 4)
 	if len(parts) != 4 {
-		return script{}, fmt.Errorf("path %q: expected /shape/chunks/interval/...", path)
+		return script{}, fmt.Errorf("path %q: expected /shape/chunks/interval and an operation", path)
 	}
 	chunks, err := strconv.Atoi(parts[1])
 	if err != nil || chunks < 0 || chunks > 10_000 {

@@ -222,6 +222,7 @@ func listenAndServe(ctx context.Context, env *Environment, o *serveOptions, a *a
 		log.Warn("calls were cut", "error", err)
 	}
 	<-done
+	log.Info("stopped")
 	return errors.Join(a.Close(drained))
 }
 

@@ -158,7 +158,7 @@ func (s *stream) end(err error) {
 		s.a.succeeded()
 	case s.parent.Err() != nil:
 		s.err = left(s.parent).api()
-	case context.Cause(s.ctx) == errClosed:
+	case errors.Is(context.Cause(s.ctx), errClosed):
 		s.err = errClosed
 	default:
 		f := classify(s.cause(err))

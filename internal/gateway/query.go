@@ -26,9 +26,9 @@ func (q *request) newQuery() (*dispatch.Query, error) {
 		InputTokens: len(q.raw) / bytesPerToken, OutputTokens: f.whole("max_tokens", "max_completion_tokens"),
 		Fallbacks:        f.fallbackList("fallbacks"),
 		DisableFallbacks: f.flag("disable_fallbacks"), SpecificDeployment: f.flag("specific_deployment"),
-		NumRetries: f.count("num_retries", "x-litellm-num-retries"), MaxFallbacks: f.count("max_fallbacks", ""),
-		Timeout:       f.seconds("x-litellm-timeout", "timeout", "request_timeout"),
-		StreamTimeout: f.seconds("x-litellm-stream-timeout", "stream_timeout"),
+		NumRetries: f.count("num_retries", "X-Litellm-Num-Retries"), MaxFallbacks: f.count("max_fallbacks", ""),
+		Timeout:       f.seconds("X-Litellm-Timeout", "timeout", "request_timeout"),
+		StreamTimeout: f.seconds("X-Litellm-Stream-Timeout", "stream_timeout"),
 	}
 	query.ContextWindowFallbacks = f.fallbackMap("context_window_fallbacks")
 	query.ContentPolicyFallbacks = f.fallbackMap("content_policy_fallbacks")
@@ -137,7 +137,7 @@ func (f *fields) tags() []string {
 	if f.decode("tags", &tags, "a list of strings") {
 		return tags
 	}
-	for _, t := range strings.Split(f.q.r.Header.Get("x-litellm-tags"), ",") {
+	for _, t := range strings.Split(f.q.r.Header.Get("X-Litellm-Tags"), ",") {
 		if t = strings.TrimSpace(t); t != "" {
 			tags = append(tags, t)
 		}

@@ -54,7 +54,7 @@ func newRequest(g *Gateway, w http.ResponseWriter, r *http.Request, rt *route, o
 // callID takes the caller's id of the call when it is fit for a header and a log line, else makes one.
 func callID(r *http.Request) string {
 	const longest = 128
-	id := r.Header.Get("x-litellm-call-id")
+	id := r.Header.Get("X-Litellm-Call-Id")
 	if id == "" || len(id) > longest {
 		return telemetry.NewID()
 	}

@@ -16,13 +16,16 @@ import (
 	"tollgate/internal/record"
 )
 
-// NewLogger writes to w: text, or JSON lines when asJSON is set, from the given level on.
+// NewLogger writes to w: text, or JSON lines when asJSON is set, from the given level on. The access lines of calls that
+// went well may be written a tenth of a second late, so a process that is killed may take the last ones with it; any
+// other record is written at once, behind all before it.
 func NewLogger(w io.Writer, level slog.Level, asJSON bool) *slog.Logger {
 	opts := &slog.HandlerOptions{Level: level}
+	l := &lines{w: w}
 	if asJSON {
-		return slog.New(slog.NewJSONHandler(w, opts))
+		return slog.New(prompt{slog.NewJSONHandler(l, opts), l})
 	}
-	return slog.New(slog.NewTextHandler(w, opts))
+	return slog.New(prompt{slog.NewTextHandler(l, opts), l})
 }
 
 // NewID returns a random UUID (version 4) in its usual text form.
@@ -137,5 +140,5 @@ func LogCall(log *slog.Logger, c *record.Call) {
 	if c.Error != "" {
 		attrs = append(attrs, slog.String("error", c.Error))
 	}
-	log.LogAttrs(context.Background(), level, "call", attrs...)
+	log.LogAttrs(context.Background(), level, callMessage, attrs...)
 }
