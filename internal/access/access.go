@@ -195,7 +195,7 @@ func (g *Gate) checkRoute(route *Route) *apierr.Error {
 }
 
 // keyHeaders are the places of a key in LiteLLM's order; the Authorization header stands second.
-var keyHeaders = []string{"x-litellm-api-key", "Authorization", "API-Key", "x-api-key", "x-goog-api-key", "Ocp-Apim-Subscription-Key"}
+var keyHeaders = []string{"X-Litellm-Api-Key", "Authorization", "Api-Key", "X-Api-Key", "X-Goog-Api-Key", "Ocp-Apim-Subscription-Key"}
 
 // Key finds the caller's key in the request (LiteLLM's order of headers; source: its auth builder).
 func (g *Gate) Key(r *http.Request) (string, *apierr.Error) {

@@ -151,6 +151,7 @@ func (a *App) deployment(cfg *config.Config, m *config.Model, b *built) (dispatc
 	if base := m.Info.BaseModel; base != "" {
 		entry, priced = a.prices.Lookup(base)
 	}
+	entry = described(entry, &m.Info)
 	rates, err := entry.Rates.With(override(p.Costs))
 	if err != nil {
 		say(config.Error, "price", err.Error())
@@ -270,9 +271,6 @@ func describe(cfg *config.Config, m *config.Model, kind, upstream string, entry 
 		MockResponse: p.MockResponse, MaxInputTokens: entry.MaxInputTokens, Blocked: m.Info.Blocked,
 		RPM: deref(p.RPM), TPM: deref(p.TPM), MaxParallel: deref(p.MaxParallelRequests), Timeout: deref(p.Timeout), StreamTimeout: deref(p.StreamTimeout),
 	}
-	if n := m.Info.MaxInputTokens; n != nil {
-		d.MaxInputTokens = int(*n)
-	}
 	if d.Timeout == 0 {
 		d.Timeout = deref(cfg.Router.DefaultParams.Timeout)
 	}
@@ -291,6 +289,26 @@ func deref[T any](p *T) T {
 		return zero
 	}
 	return *p
+}
+
+// described is the price table's line with what the operator's model_info says in its place.
+func described(e price.Entry, info *config.ModelInfo) price.Entry {
+	if info.MaxInputTokens != nil {
+		e.MaxInputTokens = int(*info.MaxInputTokens)
+	}
+	if info.MaxOutputTokens != nil {
+		e.MaxOutputTokens = int(*info.MaxOutputTokens)
+	}
+	said := info.Echo()
+	for key, has := range map[string]*bool{
+		"supports_function_calling": &e.FunctionCalling, "supports_vision": &e.Vision, "supports_reasoning": &e.Reasoning,
+		"supports_response_schema": &e.ResponseSchema, "supports_audio_input": &e.AudioInput, "supports_pdf_input": &e.PDFInput,
+	} {
+		if value, ok := said[key].(bool); ok {
+			*has = value
+		}
+	}
+	return e
 }
 
 // attach notes what the provider of a deployment can do, once, instead of asking at each call.

@@ -267,7 +267,7 @@ func TestCooldown_NobodyLeft(t *testing.T) {
 		wantError(t, err, 401, "litellm.AuthenticationError: AuthenticationError: OCIException")
 
 		_, out, err := Call(t.Context(), r, chat("a"), u.ask)
-		e := wantError(t, err, 429, "No deployments available for selected model, Try again in 5 seconds. Passed model=a. pre-call-checks=False, cooldown_list=['a']")
+		e := wantError(t, err, 429, "No deployments available for selected model, Try again in 5 seconds. All deployments for selected model are in cooldown. Passed model=a. pre-call-checks=False, cooldown_list=['a']")
 		if e.Header.Get("Retry-After") != "5" || len(out.Attempts) != 0 {
 			t.Fatalf("Retry-After %q, attempts %v", e.Header.Get("Retry-After"), out.Attempts)
 		}

@@ -33,6 +33,7 @@ type failure struct {
 	reason     provider.Reason
 	status     int
 	text       string // LiteLLM's words for it
+	typ        string // the error type of a failure of the router itself; "" else
 	wait       time.Duration
 	own        *apierr.Error // an error that is the answer as it stands
 	cause      error
@@ -56,7 +57,7 @@ func (f *failure) api() *apierr.Error {
 	if f.own != nil && f.notes == "" {
 		return f.own
 	}
-	e := &apierr.Error{Status: f.status, Message: f.Error(), Cause: f.cause}
+	e := &apierr.Error{Status: f.status, Type: f.typ, Message: f.Error(), Cause: f.cause}
 	if f.own != nil {
 		e.Type, e.Param, e.Code, e.Header = f.own.Type, f.own.Param, f.own.Code, f.own.Header.Clone()
 	}
@@ -154,10 +155,14 @@ func clip(s string) string {
 // noDeployments is LiteLLM's answer when every deployment of a group cools or is at its limit.
 func (r *Router) noDeployments(g *group, wait time.Duration, cooling []string) *failure {
 	wait = max(wait, time.Second)
+	typ, why := "rate_limit_error", ""
+	if len(cooling) == len(g.targets) {
+		typ, why = "all_deployments_in_cooldown", " All deployments for selected model are in cooldown."
+	}
 	return &failure{
-		kind: unavailable, reason: provider.RateLimit, status: http.StatusTooManyRequests, wait: wait,
-		text: fmt.Sprintf("No deployments available for selected model, Try again in %d seconds. Passed model=%s. pre-call-checks=%s, cooldown_list=%s",
-			wholeSeconds(wait), g.name, pythonBool(r.o.EnablePreCallChecks), pythonList(cooling)),
+		kind: unavailable, reason: provider.RateLimit, status: http.StatusTooManyRequests, wait: wait, typ: typ,
+		text: fmt.Sprintf("No deployments available for selected model, Try again in %d seconds.%s Passed model=%s. pre-call-checks=%s, cooldown_list=%s",
+			wholeSeconds(wait), why, g.name, pythonBool(r.o.EnablePreCallChecks), pythonList(cooling)),
 	}
 }
 

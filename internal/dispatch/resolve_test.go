@@ -93,11 +93,13 @@ func TestResolve_StarTakesTheRest(t *testing.T) {
 	}
 }
 
-func TestResolve_UnknownNameGoesToTheFirstDefaultFallback(t *testing.T) {
+func TestResolve_UnknownNameHasNoDefaultFallback(t *testing.T) {
 	r := newRouter(t, options(func(o *Options) { o.DefaultFallbacks = to("b", "a") }), deployments("a", "b"))
-	if got, ok := r.Resolve("typo"); !ok || got.Group != "b" {
-		t.Fatalf("%+v %v", got, ok)
+	if got, ok := r.Resolve("typo"); ok {
+		t.Fatalf("%+v", got)
 	}
+	_, _, err := Call(t.Context(), r, chat("typo"), (&upstreams{}).ask)
+	wantError(t, err, 400, "Invalid model name passed in model=typo")
 }
 
 func TestResolve_SpecificDeployment(t *testing.T) {

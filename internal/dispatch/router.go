@@ -225,7 +225,8 @@ func deploymentsOf(targets []*target) []*Deployment {
 }
 
 // lookup finds the group for a name, in LiteLLM's order: deployment id, alias, model_name, pattern (the most specific
-// first), litellm_params.model, first default fallback. nil when there is none.
+// first), litellm_params.model. nil when there is none: a name that nobody configured is the caller's mistake, and no
+// default fallback answers it.
 func (r *Router) lookup(name string, specific bool) *group {
 	if specific {
 		if g := r.byModel[name]; g != nil {
@@ -247,9 +248,6 @@ func (r *Router) lookup(name string, specific bool) *group {
 	}
 	if g := r.byModel[model]; g != nil {
 		return g
-	}
-	if list := r.defaultFallbacks(); len(list) > 0 && list[0].Model != name {
-		return r.lookup(list[0].Model, false)
 	}
 	return nil
 }

@@ -10,12 +10,13 @@ import (
 const defaultTag = "default"
 
 // byTags narrows list in place to the deployments for the query's tags and headers: those that match; else those
-// tagged "default"; else, for a query without tags, those that have no tags. Empty when there are none.
+// tagged "default"; else, for a query without tags, those that have no tags, else all. Empty when there are none.
 func (r *Router) byTags(list []*target, q *Query) []*target {
 	for _, rule := range []func(*target) bool{
 		func(t *target) bool { return r.tagged(t, q) || t.matchesHeader(q.Header) },
 		func(t *target) bool { return slices.Contains(t.Tags, defaultTag) },
 		func(t *target) bool { return len(q.Tags) == 0 && len(t.Tags) == 0 && len(t.regex) == 0 },
+		func(*target) bool { return len(q.Tags) == 0 },
 	} {
 		if slices.ContainsFunc(list, rule) {
 			return slices.DeleteFunc(list, func(t *target) bool { return !rule(t) })

@@ -28,7 +28,7 @@ func TestTags(t *testing.T) {
 		{name: "another header", header: agent("curl/8"), want: "default"},
 		{name: "no tag and no default goes to the untagged", drop: 1, want: "untagged"},
 		{name: "a miss", tags: []string{"x"}, drop: 1, want: ""},
-		{name: "no tag and no untagged", drop: 2, want: ""},
+		{name: "a miss without a default or untagged ones", tags: []string{"x"}, drop: 2, want: ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -47,6 +47,15 @@ func TestTags(t *testing.T) {
 				t.Fatalf("%v, want %s", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestTags_WithoutAnyGoAnywhereWhereAllHaveSome(t *testing.T) {
+	ds := deployments("a/1", "a/2")
+	ds[0].Tags, ds[1].Tags = []string{"free"}, []string{"paid"}
+	r := newRouter(t, options(func(o *Options) { o.EnableTagFiltering = true }), ds)
+	if got := shares(t, r, 10, chat("a")); got["1"]+got["2"] != 10 {
+		t.Errorf("%v, want ten answers", got)
 	}
 }
 

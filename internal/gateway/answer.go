@@ -27,9 +27,12 @@ func (q *request) answer() error {
 }
 
 func (q *request) answerOnce() error {
-	members, err := jsonscan.Object(q.reply.Body, make([]jsonscan.Member, 0, 12))
-	if err != nil {
-		return err
+	var err error
+	members := q.reply.Members
+	if members == nil {
+		if members, err = jsonscan.Object(q.reply.Body, make([]jsonscan.Member, 0, 12)); err != nil {
+			return err
+		}
 	}
 	if raw, ok := jsonscan.Find(members, "usage"); ok {
 		if u, ok := openai.ParseUsage(raw); ok {
@@ -40,11 +43,14 @@ func (q *request) answerOnce() error {
 	if served, ok := jsonscan.Find(members, "model"); ok {
 		set = append(set, jsonscan.Field{Name: "model", Value: q.modelInReply(served)})
 	}
-	if choices, ok := jsonscan.Find(members, "choices"); ok && q.mergesReasoning() {
-		if choices, err = mergeReasoning(choices); err != nil {
+	if given, ok := jsonscan.Find(members, "choices"); ok && q.op == openai.OpChat {
+		choices, err := q.rewrittenChoices(given)
+		if err != nil {
 			return err
 		}
-		set = append(set, jsonscan.Field{Name: "choices", Value: choices})
+		if &choices[0] != &given[0] { // mostly the same bytes, which need no copy
+			set = append(set, jsonscan.Field{Name: "choices", Value: choices})
+		}
 	}
 	parts := jsonscan.Splice(q.reply.Body, members, set, nil)
 
@@ -64,6 +70,16 @@ func (q *request) answerOnce() error {
 		}
 	}
 	return nil
+}
+
+// rewrittenChoices are the choices of an answer in one piece as the caller gets them: choices itself where nothing changes.
+func (q *request) rewrittenChoices(choices []byte) ([]byte, error) {
+	var turns toolTurns
+	choices, err := turns.mend(choices, "message")
+	if err != nil || !q.mergesReasoning() {
+		return choices, err
+	}
+	return mergeReasoning(choices)
 }
 
 // modelInReply is the name that the answer carries: what the caller asked for, or what really served where a

@@ -26,10 +26,10 @@ func isCredential(name string) bool {
 // (configurable_clientside_auth_params).
 func (q *request) checkCredentials() error {
 	for _, m := range q.body.Members {
-		name := string(m.Name)
-		if !isCredential(name) {
+		if !isCredential(string(m.Name)) {
 			continue
 		}
+		name := string(m.Name)
 		value := openai.StringMember(q.body.Members, name)
 		if !slices.Contains(callersFields, name) || value == "" || !q.mayBring(name, value) {
 			return &apierr.Error{
@@ -96,35 +96,34 @@ func (q *request) outgoing(t dispatch.Target) (dispatch.Target, *openai.Request,
 	return t, body, nil
 }
 
-// forwardedHeaders are the caller's headers for the upstream: x-pass-* without the prefix always, and with
-// forward_client_headers_to_llm_api the other x-* and anthropic-beta. Keys are never among them.
+// forwardedHeaders are the caller's headers for the upstream, with forward_client_headers_to_llm_api: x-* but for those
+// of SDKs and of ours, and anthropic-beta. Keys are never among them. x-pass-*, which LiteLLM documents as always
+// forwarded, is so on its pass-through routes only.
 func (q *request) forwardedHeaders() http.Header {
-	var out http.Header
-	set := func(name string, values []string) {
-		if out == nil {
-			out = http.Header{}
-		}
-		out[http.CanonicalHeaderKey(name)] = values
+	if !q.snap.ForwardHeaders {
+		return nil
 	}
+	out := http.Header{}
 	for name, values := range q.r.Header {
 		lower := strings.ToLower(name)
-		switch bare, pass := strings.CutPrefix(lower, "x-pass-"); {
-		case pass && bare != "" && !neverForwarded(bare):
-			set(bare, values)
-		case pass || !q.snap.ForwardHeaders || neverForwarded(lower):
-		case lower == "anthropic-beta", strings.HasPrefix(lower, "x-") && !strings.HasPrefix(lower, "x-stainless-") && !strings.HasPrefix(lower, "x-litellm-"):
-			set(lower, values)
+		forwarded := lower == "anthropic-beta" || strings.HasPrefix(lower, "x-")
+		if forwarded && !neverForwarded(lower) {
+			out[http.CanonicalHeaderKey(name)] = values
 		}
 	}
 	return out
 }
 
-// neverForwarded are headers that carry a key of ours, or that belong to one connection.
+// neverForwarded are headers that carry a key of ours, tell of the way to us, or speak to us.
 func neverForwarded(lower string) bool {
 	switch lower {
-	case "authorization", "x-api-key", "api-key", "x-goog-api-key", "x-litellm-api-key", "ocp-apim-subscription-key", "cookie", "host", "content-length",
-		"content-type", "content-encoding", "accept-encoding", "connection", "transfer-encoding", "te", "trailer", "upgrade", "expect", "keep-alive", "proxy-authorization":
+	case "x-api-key", "x-goog-api-key", "x-real-ip", "x-request-id":
 		return true
 	}
-	return strings.HasPrefix(lower, "x-forwarded-") || lower == "x-real-ip"
+	for _, prefix := range []string{"x-litellm-", "x-tollgate-", "x-stainless-", "x-forwarded-", "x-pass-"} {
+		if strings.HasPrefix(lower, prefix) {
+			return true
+		}
+	}
+	return false
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -105,14 +106,14 @@ func (e *events) done() error {
 	return err
 }
 
-// fail ends the call with an error: as a plain answer while nothing was sent, else as an error event and, like
-// LiteLLM, without [DONE].
+// fail ends the call with an error: as a plain answer while nothing was sent, else as an error event with, like the
+// newest LiteLLM's, [DONE] behind it.
 func (e *events) fail(err *apierr.Error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.opened {
 		e.out.Collect = false
-		_ = e.write(func() error { return e.out.Data(err.Envelope()) })
+		_ = e.write(func() error { return errors.Join(e.out.Data(err.Envelope()), e.out.Done()) })
 	} else if !e.over {
 		err.Write(e.w)
 	}

@@ -72,6 +72,7 @@ type modelEntry struct {
 	Object          string         `json:"object"`
 	Created         int64          `json:"created"`
 	OwnedBy         string         `json:"owned_by"`
+	Mode            string         `json:"mode,omitempty"`
 	MaxInputTokens  int            `json:"max_input_tokens,omitzero"`
 	MaxOutputTokens int            `json:"max_output_tokens,omitzero"`
 	Metadata        map[string]any `json:"metadata,omitempty"`
@@ -137,6 +138,9 @@ func (s *Snapshot) entry(name, owner string, metadata func(string) map[string]an
 		if m := s.Models.byID(d.ID); m != nil {
 			e.MaxInputTokens = max(e.MaxInputTokens, m.Entry.MaxInputTokens)
 			e.MaxOutputTokens = max(e.MaxOutputTokens, m.Entry.MaxOutputTokens)
+			if m.ModeKnown {
+				e.Mode = m.Mode
+			}
 		}
 	}
 	return e

@@ -90,10 +90,11 @@ func (f *fields) count(name, header string) *int {
 		}
 		return &n
 	}
-	if header == "" {
+	text := f.q.r.Header.Get(header)
+	if text == "" {
 		return nil
 	}
-	if n, err := strconv.Atoi(f.q.r.Header.Get(header)); err == nil && n >= 0 {
+	if n, err := strconv.Atoi(text); err == nil && n >= 0 {
 		return &n
 	}
 	return nil
@@ -110,7 +111,11 @@ func (f *fields) seconds(header string, names ...string) time.Duration {
 			return asDuration(s)
 		}
 	}
-	s, err := strconv.ParseFloat(f.q.r.Header.Get(header), 64)
+	text := f.q.r.Header.Get(header)
+	if text == "" {
+		return 0
+	}
+	s, err := strconv.ParseFloat(text, 64)
 	if err != nil || s < 0 {
 		return 0
 	}
@@ -130,7 +135,14 @@ func (f *fields) tags() []string {
 	var metadata struct {
 		Tags []string `json:"tags"`
 	}
-	if f.decode("metadata", &metadata, "an object whose tags are a list of strings") && metadata.Tags != nil {
+	raw, ok := f.q.body.Get("metadata")
+	if text := openai.StringMember(f.q.body.Members, "metadata"); text != "" { // form-minded clients send it as a JSON text
+		raw = []byte(text)
+	}
+	if ok && json.Unmarshal(raw, &metadata) != nil {
+		f.wrong("metadata", "an object whose tags are a list of strings")
+	}
+	if metadata.Tags != nil {
 		return metadata.Tags
 	}
 	var tags []string

@@ -71,14 +71,7 @@ func rewriteChoices(choices []byte, part string, join func(index int, reasoning,
 		}
 		list[i] = jsonscan.Splice(raw, members, []jsonscan.Field{{Name: part, Value: inner}}, nil).Bytes()
 	}
-	out := []byte{'['}
-	for i, raw := range list { // json.Marshal would escape < and > in what passes through
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = append(out, raw...)
-	}
-	return append(out, ']'), nil
+	return joinArray(list), nil
 }
 
 func rewritePart(part []byte, join func(reasoning, content string) string) ([]byte, error) {

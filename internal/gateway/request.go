@@ -116,6 +116,9 @@ func (q *request) fail(err error) {
 		}
 		q.g.upstreamHeaders(e.Header, upstream.Header)
 	}
+	if q.out != nil && len(q.out.Attempts) > 0 {
+		e = e.WithHeader("X-Litellm-Model-Id", q.out.Attempts[len(q.out.Attempts)-1].Deployment.ID)
+	}
 	q.rec.Status, q.rec.Error = e.Status, e.Message
 	q.rec.Outcome = record.Refused
 	if q.out != nil && len(q.out.Attempts) > 0 || e.Status >= http.StatusInternalServerError {

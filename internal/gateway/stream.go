@@ -60,13 +60,14 @@ type chunker struct {
 	object  []byte
 	model   []byte // what every chunk carries
 	usage   []byte // the upstream's, as JSON text; nil when it gave none
+	tools   toolTurns
 	// thinking is not nil when reasoning goes into the content.
 	thinking thinking
 }
 
 // rewrite returns the text to send for an upstream's chunk, valid until the next call, or nil when nothing is to be sent.
 func (c *chunker) rewrite(q *request, data []byte) ([]byte, error) {
-	members, err := jsonscan.Object(data, c.members)
+	members, err := jsonscan.InnerObject(data, c.members)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +94,10 @@ func (c *chunker) rewrite(q *request, data []byte) ([]byte, error) {
 			}
 		case "choices":
 			empty = string(m.Value) == "[]"
-			choices := m.Value
+			choices, err := c.tools.mend(m.Value, "delta")
+			if err != nil {
+				return nil, err
+			}
 			if c.thinking != nil {
 				if choices, err = c.thinking.merge(choices); err != nil {
 					return nil, err

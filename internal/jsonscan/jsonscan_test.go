@@ -122,6 +122,26 @@ func TestSplice(t *testing.T) {
 	}
 }
 
+// TestInner reads again what was accepted; texts that were not must end all the same.
+func TestInner(t *testing.T) {
+	for _, text := range []string{
+		`{"a":"","b":"\"","c":"\\","d":"\\\"","e\"":"x\\\\","f":["\\","\"",{"g":"]}"}],"h":-1.5}`, ` { "a" : [ 1 , 2 ] } `, `{}`,
+	} {
+		want, err := Object([]byte(text), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := InnerObject([]byte(text), nil); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("InnerObject(%s) = %v, %v; want %v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{``, `{`, `{"`, `{"a":"\`, `{"a":"\"`, `{"a":1,"a":2}`, `{"a":[}`, `[1]`, `{"a":1}x`} {
+		if got, err := InnerObject([]byte(text), nil); err == nil {
+			t.Errorf("InnerObject(%s) = %v", text, got)
+		}
+	}
+}
+
 // FuzzObject holds Object against encoding/json: what one accepts as an object the other does too, but for
 // repeated names and depth, and a splice without changes keeps the meaning.
 func FuzzObject(f *testing.F) {
@@ -146,6 +166,17 @@ func FuzzObject(f *testing.F) {
 		}
 		if std != nil {
 			t.Fatalf("Object accepts %q, encoding/json says %v", data, std)
+		}
+		inner, err := InnerObject(data, nil)
+		if err != nil || !reflect.DeepEqual(inner, members) {
+			t.Fatalf("InnerObject reads %q as %v, %v", data, inner, err)
+		}
+		for _, m := range members {
+			if array, err := Array(m.Value, nil); err == nil {
+				if again, err := InnerArray(m.Value, nil); err != nil || !reflect.DeepEqual(again, array) {
+					t.Fatalf("InnerArray reads %q as %q, %v", m.Value, again, err)
+				}
+			}
 		}
 		again := map[string]json.RawMessage{}
 		if err := json.Unmarshal(Splice(data, members, nil, nil).Bytes(), &again); err != nil {

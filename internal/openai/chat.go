@@ -193,7 +193,7 @@ func (p *chatParser) wrongType(param, want string, raw []byte) {
 
 // object scans raw into *scratch. A value that is no object, and one that names a member twice, is an error.
 func (p *chatParser) object(param string, raw []byte, scratch *[]jsonscan.Member) object {
-	members, err := jsonscan.Object(raw, *scratch)
+	members, err := jsonscan.InnerObject(raw, *scratch)
 	if err != nil {
 		if len(raw) > 0 && raw[0] == '{' {
 			p.fail(param, "Invalid value for '%s': %s.", param, err)
@@ -208,7 +208,7 @@ func (p *chatParser) object(param string, raw []byte, scratch *[]jsonscan.Member
 
 // array scans raw into *scratch.
 func (p *chatParser) array(param string, raw []byte, scratch *[][]byte) [][]byte {
-	elements, err := jsonscan.Array(raw, *scratch)
+	elements, err := jsonscan.InnerArray(raw, *scratch)
 	if err != nil {
 		p.wrongType(param, "an array", raw)
 		return nil

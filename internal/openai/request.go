@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"tollgate/internal/jsonscan"
 )
@@ -60,8 +59,8 @@ func ParseRequest(op Operation, body []byte) (*Request, error) {
 	r := &Request{Operation: op, Body: body, Members: members}
 	for _, m := range members {
 		// Some upstreams match names without case. One that admission would not see must not reach them.
-		if name := string(m.Name); strings.EqualFold(name, "model") && name != "model" {
-			return nil, &ParseError{Param: name, Message: fmt.Sprintf("Unknown parameter %q: write it as 'model'.", name)}
+		if bytes.EqualFold(m.Name, []byte("model")) && string(m.Name) != "model" {
+			return nil, &ParseError{Param: string(m.Name), Message: fmt.Sprintf("Unknown parameter %q: write it as 'model'.", m.Name)}
 		}
 	}
 	if err := r.scalar("model", &r.Model, "a string"); err != nil {

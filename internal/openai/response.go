@@ -13,6 +13,8 @@ import (
 type Response struct {
 	Meta
 	Body []byte // owned by the response
+	// Members is the top level of Body where the provider has scanned it, else nil.
+	Members []jsonscan.Member
 }
 
 // Meta is what a provider tells about an answer besides its text.
@@ -41,7 +43,7 @@ type Waiter interface {
 	OnWait(f func()) bool
 }
 
-// Chunk is one event of a stream: a JSON object in the shape of chat.completion.chunk (or of a text completion).
+// Chunk is one event of a stream: a well-formed JSON object in the shape of chat.completion.chunk (or of a text completion).
 // Data is valid until the next call of Next.
 type Chunk struct {
 	Data []byte

@@ -32,8 +32,8 @@ func TestCost(t *testing.T) {
 		{"cohere command by tokens", "oci/cohere.command-latest", price.Usage{Prompt: 1000, Completion: 500}, "0.00234"},
 		// 17 x 0.25 + 3 x 2 = 10.25 per million.
 		{"gpt-5-mini", "oci/openai.gpt-5-mini", price.Usage{Prompt: 17, Completion: 3}, "0.00001025"},
-		// 12 x 3 + 20 x 15 = 336.
-		{"grok 4.20", "oci/xai.grok-4.20", price.Usage{Prompt: 12, Completion: 20}, "0.000336"},
+		// 12 x 1.25 + 20 x 2.5 = 65.
+		{"grok 4.20", "oci/xai.grok-4.20", price.Usage{Prompt: 12, Completion: 20}, "0.000065"},
 		// 40 x 0.72 = 28.8.
 		{"llama 4 maverick", "oci/meta.llama-4-maverick-17b-128e-instruct-fp8", price.Usage{Prompt: 30, Completion: 10}, "0.0000288"},
 		// 7 x 0.15 + 1 x 0.60 = 1.65.

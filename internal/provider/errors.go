@@ -22,6 +22,7 @@ const (
 	NotFound           Reason = "NotFoundError"
 	Timeout            Reason = "Timeout"
 	Unprocessable      Reason = "UnprocessableEntityError"
+	Conflict           Reason = "APIError"
 	RateLimit          Reason = "RateLimitError"
 	Connection         Reason = "APIConnectionError"
 	InternalServer     Reason = "InternalServerError"
@@ -83,6 +84,8 @@ func ReasonForStatus(status int) Reason {
 		return NotFound
 	case http.StatusRequestTimeout, http.StatusGatewayTimeout:
 		return Timeout
+	case http.StatusConflict:
+		return Conflict // may be over a moment later: OCI's IncorrectState, OpenAI's lock time-outs
 	case http.StatusUnprocessableEntity:
 		return Unprocessable
 	case http.StatusTooManyRequests:
@@ -118,7 +121,7 @@ func ErrorFromResponse(providerName string, status int, header http.Header, body
 	}
 	e.Reason = ReasonForStatus(e.Status)
 	if e.Reason == Timeout {
-		e.Status, e.Billed = http.StatusRequestTimeout, MaybeBilled
+		e.Billed = MaybeBilled
 	}
 	if e.Reason == BadRequest || e.Reason == Unprocessable {
 		e.refine()

@@ -49,7 +49,9 @@ func TestErrorFromResponse(t *testing.T) {
 		{"no JSON", 503, "upstream connect error", provider.UpstreamError{Reason: provider.ServiceUnavailable, Status: 503, Message: "upstream connect error"},
 			"litellm.ServiceUnavailableError: ServiceUnavailableError: OCIException - upstream connect error"},
 		{"nothing", 502, "", provider.UpstreamError{Reason: provider.BadGateway, Status: 502, Message: "the upstream answered 502 Bad Gateway without a readable error"}, ""},
-		{"a timeout of a gateway on the way", 504, "", provider.UpstreamError{Reason: provider.Timeout, Status: 408, Message: "the upstream answered 504 Gateway Timeout without a readable error"}, ""},
+		{"a timeout of a gateway on the way", 504, "", provider.UpstreamError{Reason: provider.Timeout, Status: 504, Message: "the upstream answered 504 Gateway Timeout without a readable error"}, ""},
+		{"a conflict", 409, `{"code":"IncorrectState","message":"busy"}`, provider.UpstreamError{Reason: provider.Conflict, Status: 409, Message: "busy", Code: "IncorrectState"},
+			"litellm.APIError: OCIException - busy"},
 		{"a redirect is no answer", 302, "", provider.UpstreamError{Reason: provider.BadGateway, Status: 502, Message: "the upstream answered 302 Found without a readable error"}, ""},
 	}
 	for _, tt := range tests {

@@ -26,8 +26,8 @@ def parsed(text):
 
 # What stands around an error's text. It is compared apart from the text itself.
 NOTES = [
-    re.compile(r"\n\nLiteLLM: model group '.*", re.S),
-    re.compile(r"\. Received Model Group=[^\n]*\nAvailable Model Group Fallbacks=.*", re.S),
+    re.compile(r"\n\nLiteLLM: model group '.*", re.DOTALL),
+    re.compile(r"\. Received Model Group=[^\n]*\nAvailable Model Group Fallbacks=.*", re.DOTALL),
 ]
 
 

@@ -31,29 +31,28 @@ func replay(body jsonscan.Parts) func() (io.ReadCloser, error) {
 	return func() (io.ReadCloser, error) { return body.Reader(), nil }
 }
 
-// readAnswer reads the body of a 2xx, which must be a JSON object that tells of no failure.
-func (c *Client) readAnswer(ctx context.Context, resp *http.Response) ([]byte, error) {
-	text, err := c.buffers.read(resp, maxAnswer)
+// readAnswer reads the body of a 2xx, which must be a JSON object that tells of no failure, and scans its top level.
+func (c *Client) readAnswer(ctx context.Context, resp *http.Response) (text []byte, members []jsonscan.Member, err error) {
+	text, err = c.buffers.read(resp, maxAnswer)
 	switch {
 	case err == nil:
 	case ctx.Err() != nil:
-		return nil, ctx.Err()
+		return nil, nil, ctx.Err()
 	case errors.Is(err, errTooLarge):
-		return nil, c.broken(resp.Header, fmt.Sprintf("the upstream's answer is larger than %d bytes", maxAnswer), err)
+		return nil, nil, c.broken(resp.Header, fmt.Sprintf("the upstream's answer is larger than %d bytes", maxAnswer), err)
 	default:
-		return nil, provider.ErrorFromTransport(c.o.Provider, err)
+		return nil, nil, provider.ErrorFromTransport(c.o.Provider, err)
 	}
-	var room [16]jsonscan.Member
-	members, err := jsonscan.Object(text, room[:0])
+	members, err = jsonscan.Object(text, make([]jsonscan.Member, 0, 12))
 	switch {
 	case len(bytes.TrimSpace(text)) == 0:
-		return nil, c.broken(resp.Header, fmt.Sprintf("the upstream answered %d with an empty body", resp.StatusCode), err)
+		return nil, nil, c.broken(resp.Header, fmt.Sprintf("the upstream answered %d with an empty body", resp.StatusCode), err)
 	case err != nil:
-		return nil, c.broken(resp.Header, fmt.Sprintf("the upstream answered %d with a body that is no JSON object: %v", resp.StatusCode, err), err)
+		return nil, nil, c.broken(resp.Header, fmt.Sprintf("the upstream answered %d with a body that is no JSON object: %v", resp.StatusCode, err), err)
 	case holdsError(members):
-		return nil, c.failedInside(resp.Header, members, text)
+		return nil, nil, c.failedInside(resp.Header, members, text)
 	}
-	return text, nil
+	return text, members, nil
 }
 
 // bufferPool holds buffers for answers of unknown length. The zero value is ready.

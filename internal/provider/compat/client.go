@@ -125,11 +125,11 @@ func (c *Client) Post(ctx context.Context, path string, body jsonscan.Parts, fur
 		return nil, err
 	}
 	defer resp.Body.Close()
-	text, err := c.readAnswer(ctx, resp)
+	text, members, err := c.readAnswer(ctx, resp)
 	if err != nil {
 		return nil, err
 	}
-	return &openai.Response{Meta: openai.Meta{Header: resp.Header}, Body: text}, nil
+	return &openai.Response{Meta: openai.Meta{Header: resp.Header}, Body: text, Members: members}, nil
 }
 
 // Stream sends body to path and returns once a 2xx and its headers have come. ctx governs the whole stream. An
@@ -147,7 +147,7 @@ func (c *Client) Stream(ctx context.Context, path string, body jsonscan.Parts, f
 	case "application/json":
 		defer cancel()
 		defer resp.Body.Close()
-		text, err := c.readAnswer(ctx, resp)
+		text, _, err := c.readAnswer(ctx, resp)
 		if err != nil {
 			return nil, err
 		}

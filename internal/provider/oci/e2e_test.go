@@ -247,7 +247,7 @@ func TestEndToEnd_EmbedAndRerank(t *testing.T) {
 	}
 	resp, err := c.open(t, "cohere.rerank-v4.0-fast").Rerank(t.Context(), r)
 	if err != nil || !strings.Contains(string(resp.Body), `"results":[{"index":1,`) {
-		t.Errorf("%v: %s", err, resp)
+		t.Errorf("%v: %+v", err, resp)
 	}
 }
 

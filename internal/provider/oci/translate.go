@@ -46,7 +46,8 @@ func (d *Deployment) translate(ctx context.Context, in *input, stream bool) (*ou
 	if len(t.params.refused) > 0 && !in.drop {
 		return nil, unsupported(d.spec.Model, t.params.refused)
 	}
-	t.out.b = make([]byte, 0, in.size+len(d.envelope)+512)
+	const perMessage = 64 // what OCI's form of a message has more than OpenAI's, in bytes
+	t.out.b = make([]byte, 0, in.size+len(d.envelope)+512+perMessage*len(in.chat.Messages))
 	if err := t.append(ctx); err != nil {
 		return nil, err
 	}
