@@ -45,7 +45,8 @@ type loadFigures struct {
 type figures struct {
 	cell       cell
 	open, full map[string]*loadFigures // by target; full has no direct
-	signature  []float64               // µs of CPU of one RSA signature, one per round; nil where nothing is signed
+	// µs of CPU of one RSA signature in either way of driving, one per round; nil where nothing is signed
+	openSignature, fullSignature []float64
 }
 
 // open starts the upstream, the floor and the gateway.
@@ -179,11 +180,9 @@ func (b *bench) runCell(ctx context.Context, c cell) (*figures, error) {
 			}
 		}
 		if c.signs() {
-			cost, err := signatureCost(b.key, b.plan.length/4)
-			if err != nil {
+			if err := b.signRound(ctx, c, f); err != nil {
 				return nil, err
 			}
-			f.signature = append(f.signature, micros(cost))
 		}
 	}
 	return f, ctx.Err()
@@ -212,6 +211,20 @@ func (b *bench) fullRound(ctx context.Context, c *caller, target string, cell ce
 	return b.round(target, f, &c.got, func() float64 {
 		return closedLoop(ctx, cell.clients, b.plan.length, func(begun time.Time) { c.call(ctx, begun) }).Seconds()
 	})
+}
+
+// signRound measures what the signatures of a round cost.
+func (b *bench) signRound(ctx context.Context, c cell, f *figures) error {
+	open, err := (&signer{key: b.key}).paced(ctx, arrivals(c.rate, b.plan.length/2))
+	if err != nil {
+		return err
+	}
+	full, err := (&signer{key: b.key}).saturated(ctx, b.plan.length/4)
+	if err != nil {
+		return err
+	}
+	f.openSignature, f.fullSignature = append(f.openSignature, micros(open)), append(f.fullSignature, micros(full))
+	return nil
 }
 
 // round runs drive, which returns its seconds, and adds what got shows of it and the CPU that the target used.

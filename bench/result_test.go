@@ -20,7 +20,8 @@ func TestRowsCompareRoundByRound(t *testing.T) {
 			floor:   {cpu: []float64{120}},
 			gateway: {cpu: []float64{1180}, observed: observed{calls: 10, total: samples{350 * time.Microsecond}}},
 		},
-		signature: []float64{1000, 2000, 1000},
+		fullSignature: []float64{1000, 2000, 1000},
+		openSignature: []float64{1000},
 	}
 	rows := f.rows()
 	if len(rows) != 4 {
@@ -33,7 +34,7 @@ func TestRowsCompareRoundByRound(t *testing.T) {
 	if g.AddedP50 != 250 || g.Calls != 610 || g.Errors != 2 || g.Cut != 1 {
 		t.Errorf("gateway: %+v", g)
 	}
-	if bare.Target != withoutRSA || bare.FullCPU != 50 || bare.FullRatio != 0.5 || bare.SignatureUs != 1000 {
+	if bare.Target != withoutRSA || bare.FullCPU != 50 || bare.FullRatio != 0.5 || bare.FullSignature != 1000 {
 		t.Errorf("without RSA: %+v", bare)
 	}
 	if math.Abs(bare.OpenRatio-1.5) > 1e-9 { // (1180 - 1000) / 120
