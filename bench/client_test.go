@@ -98,7 +98,7 @@ func TestChatBody(t *testing.T) {
 func TestUpstreamAnswersByScript(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(answerByScript))
 	defer srv.Close()
-	for _, s := range []script{{"openai", 0, 0}, {"openai", 3, 2 * time.Millisecond}} {
+	for _, s := range []script{{shape: "openai"}, {shape: "openai", chunks: 3, interval: 2 * time.Millisecond}} {
 		c := &caller{client: srv.Client(), url: srv.URL + s.path() + "/v1/chat/completions", chunks: s.chunks, interval: s.interval}
 		c.call(t.Context(), time.Now())
 		if c.got.calls != 1 || len(c.got.jitter) != max(s.chunks-1, 0) {
@@ -108,7 +108,7 @@ func TestUpstreamAnswersByScript(t *testing.T) {
 }
 
 func TestScriptOf(t *testing.T) {
-	for _, s := range []script{{"openai", 0, 0}, {"generic", 32, 5 * time.Millisecond}, {"cohere", 1, time.Second}} {
+	for _, s := range []script{{shape: "openai"}, {shape: "generic", chunks: 32, interval: 5 * time.Millisecond}, {shape: "cohere", chunks: 1, interval: time.Second}} {
 		if got, err := scriptOf(s.path() + "/any/path"); err != nil || got != s {
 			t.Errorf("scriptOf(%s) = %+v, %v", s.path(), got, err)
 		}

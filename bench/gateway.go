@@ -1,10 +1,6 @@
 package main
 
 import (
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -22,12 +18,8 @@ const masterKey = "sk-bench"
 var ociModels = map[string]string{"generic": "oci/meta.llama-3.3-70b-instruct", "cohere": "oci/cohere.command-a-03-2025"}
 
 // writeConfig writes the gateway's configuration: one deployment per script, all on the upstream, as an operator would
-// write it and with nothing switched off.
-func writeConfig(dir, upstream string, scripts []script) (string, error) {
-	keyFile, err := writeKey(dir)
-	if err != nil {
-		return "", err
-	}
+// write it and with nothing switched off. keyFile names the file of an OCI key by its bits.
+func writeConfig(dir, upstream string, scripts []script, keyFile func(bits int) string) (string, error) {
 	var b strings.Builder
 	b.WriteString("general_settings:\n  master_key: " + masterKey + "\nmodel_list:\n")
 	for _, s := range scripts {
@@ -35,7 +27,11 @@ func writeConfig(dir, upstream string, scripts []script) (string, error) {
 		if model := ociModels[s.shape]; model != "" {
 			fmt.Fprintf(&b, "      model: %s\n      api_base: %s%s\n      oci_surface: actions\n      oci_region: us-chicago-1\n", model, upstream, s.path())
 			fmt.Fprintf(&b, "      oci_tenancy: ocid1.tenancy.oc1..bench\n      oci_user: ocid1.user.oc1..bench\n      oci_compartment_id: ocid1.compartment.oc1..bench\n")
-			fmt.Fprintf(&b, "      oci_key_file: %s\n", keyFile)
+			bits := longKey
+			if s.short {
+				bits = shortKey
+			}
+			fmt.Fprintf(&b, "      oci_key_file: %s\n", keyFile(bits))
 		} else {
 			fmt.Fprintf(&b, "      model: openai/bench-model\n      api_base: %s%s/v1\n      api_key: sk-upstream\n", upstream, s.path())
 		}
@@ -43,20 +39,6 @@ func writeConfig(dir, upstream string, scripts []script) (string, error) {
 	}
 	file := filepath.Join(dir, "config.yaml")
 	return file, os.WriteFile(file, []byte(b.String()), 0o600)
-}
-
-// writeKey makes the key that signs OCI calls.
-func writeKey(dir string) (string, error) {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		return "", err
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return "", err
-	}
-	file := filepath.Join(dir, "key.pem")
-	return file, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
 }
 
 // serveProfiled is the product's own main with profiles around it, written to the folder that the first argument names

@@ -34,8 +34,13 @@ var ladder = []cell{
 	{"OCI cohere stream 1 kB", "cohere", 1 << 10, 32, 50, 16},
 }
 
-// signs reports whether the gateway signs this cell's calls with RSA.
-func (c *cell) signs() bool { return ociModels[c.upstream] != "" }
+// targets are who is driven, in this order and its reverse.
+func (c *cell) targets() []string {
+	if ociModels[c.upstream] != "" {
+		return []string{direct, floor, gateway, shortKeyed}
+	}
+	return []string{direct, floor, gateway}
+}
 
 // paced is the script of the open loop by way of a target, eager that of saturation.
 func (c *cell) paced(target string) script {
@@ -48,8 +53,8 @@ func (c *cell) paced(target string) script {
 
 func (c *cell) eager(target string) script {
 	s := script{shape: "openai", chunks: c.chunks}
-	if target == gateway {
-		s.shape = c.upstream
+	if target == gateway || target == shortKeyed {
+		s.shape, s.short = c.upstream, target == shortKeyed
 	}
 	return s
 }
@@ -73,9 +78,9 @@ type plan struct {
 
 // planOf chooses by the options. The full run takes five minutes or so, the quick one about one.
 func planOf(o options) plan {
-	p := plan{rounds: 4, length: 900 * time.Millisecond, pause: 30 * time.Millisecond, streams: 500, liveChunks: 40, liveInterval: 200 * time.Millisecond}
+	p := plan{rounds: 4, length: 800 * time.Millisecond, pause: 30 * time.Millisecond, streams: 500, liveChunks: 40, liveInterval: 200 * time.Millisecond}
 	if o.quick {
-		p.rounds, p.length, p.liveChunks = 2, 350*time.Millisecond, 20
+		p.rounds, p.length, p.liveChunks = 2, 320*time.Millisecond, 20
 	}
 	match := func(name string) bool { return o.only == nil || o.only.MatchString(name) }
 	for _, c := range ladder {
@@ -99,8 +104,12 @@ func (p *plan) scripts() []script {
 	}
 	add(script{shape: "openai"}) // the first call after the start
 	for i := range p.cells {
-		add(p.cells[i].eager(gateway))
-		add(p.cells[i].paced(gateway))
+		for _, target := range p.cells[i].targets() {
+			if target == gateway || target == shortKeyed {
+				add(p.cells[i].eager(target))
+				add(p.cells[i].paced(target))
+			}
+		}
 	}
 	add(p.liveScript())
 	return list

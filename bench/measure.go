@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"time"
@@ -18,16 +19,18 @@ const (
 	direct  = "direct"  // the upstream itself: what the machine and the driver cost
 	floor   = "floor"   // httputil.ReverseProxy
 	gateway = "gateway" // tollgate
+	// shortKeyed is the same gateway by a deployment whose OCI key is short (signature.go).
+	shortKeyed = "gateway, short key"
 )
 
 // bench is the processes under way.
 type bench struct {
 	plan     plan
-	dir      string // temporary
-	binary   string // the gateway's
-	profile  string // folder of the gateway's profiles; "" runs the binary
-	config   string // the gateway's configuration file
-	key      *rsa.PrivateKey
+	dir      string  // temporary
+	binary   string  // the gateway's
+	profile  string  // folder of the gateway's profiles; "" runs the binary
+	config   string  // the gateway's configuration file
+	keyRatio float64 // what a signature with the short key costs of one with the long key
 	client   *http.Client
 	upstream *process
 	targets  map[string]*process
@@ -45,14 +48,25 @@ type loadFigures struct {
 type figures struct {
 	cell       cell
 	open, full map[string]*loadFigures // by target; full has no direct
-	// µs of CPU of one RSA signature in either way of driving, one per round; nil where nothing is signed
-	openSignature, fullSignature []float64
+	keyRatio   float64                 // see signature.go
 }
 
 // open starts the upstream, the floor and the gateway.
 func (b *bench) open(ctx context.Context) error {
+	keyFile := func(bits int) string { return filepath.Join(b.dir, fmt.Sprintf("rsa-%d.pem", bits)) }
+	keys := map[int]*rsa.PrivateKey{}
+	for _, bits := range []int{longKey, shortKey} {
+		key, err := rsa.GenerateKey(rand.Reader, bits)
+		if err != nil {
+			return err
+		}
+		if err := writeKey(keyFile(bits), key); err != nil {
+			return err
+		}
+		keys[bits] = key
+	}
 	var err error
-	if b.key, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
+	if b.keyRatio, err = signatureRatio(keys[longKey], keys[shortKey]); err != nil {
 		return err
 	}
 	self, err := os.Executable()
@@ -64,7 +78,7 @@ func (b *bench) open(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	if b.config, err = writeConfig(b.dir, b.upstream.url(), b.plan.scripts()); err != nil {
+	if b.config, err = writeConfig(b.dir, b.upstream.url(), b.plan.scripts(), keyFile); err != nil {
 		return err
 	}
 	b.targets = map[string]*process{direct: b.upstream}
@@ -83,6 +97,7 @@ func (b *bench) openTargets(ctx context.Context) error {
 		return err
 	}
 	b.targets[gateway], err = b.start(ctx, gateway, b.gatewayArgs)
+	b.targets[shortKeyed] = b.targets[gateway]
 	return err
 }
 
@@ -134,7 +149,7 @@ func (b *bench) close() {
 
 // urlOf is where calls of a script go at a target. The gateway knows it as a model instead.
 func (b *bench) urlOf(target string, s script) string {
-	if target == gateway {
+	if target == gateway || target == shortKeyed {
 		return b.targets[gateway].url() + "/v1/chat/completions"
 	}
 	return b.targets[target].url() + s.path() + "/v1/chat/completions"
@@ -151,8 +166,8 @@ func (b *bench) newCaller(target string, s script, size int) *caller {
 // runCell drives every target in turn, first at the cell's rate, then at saturation, round after round: what else the
 // machine does then strikes all targets alike.
 func (b *bench) runCell(ctx context.Context, c cell) (*figures, error) {
-	f := &figures{cell: c, open: map[string]*loadFigures{}, full: map[string]*loadFigures{}}
-	for _, target := range []string{direct, floor, gateway} {
+	f := &figures{cell: c, keyRatio: b.keyRatio, open: map[string]*loadFigures{}, full: map[string]*loadFigures{}}
+	for _, target := range c.targets() {
 		f.open[target] = &loadFigures{}
 		if target != direct {
 			f.full[target] = &loadFigures{}
@@ -162,7 +177,7 @@ func (b *bench) runCell(ctx context.Context, c cell) (*figures, error) {
 		}
 	}
 	for round := range b.plan.rounds {
-		order := []string{direct, floor, gateway}
+		order := c.targets()
 		if round%2 == 1 { // nobody always comes after the same neighbour
 			slices.Reverse(order)
 		}
@@ -176,11 +191,6 @@ func (b *bench) runCell(ctx context.Context, c cell) (*figures, error) {
 				continue
 			}
 			if err := b.fullRound(ctx, b.newCaller(target, c.eager(target), c.size), target, c, f.full[target]); err != nil {
-				return nil, err
-			}
-		}
-		if c.signs() {
-			if err := b.signRound(ctx, c, f); err != nil {
 				return nil, err
 			}
 		}
@@ -211,20 +221,6 @@ func (b *bench) fullRound(ctx context.Context, c *caller, target string, cell ce
 	return b.round(target, f, &c.got, func() float64 {
 		return closedLoop(ctx, cell.clients, b.plan.length, func(begun time.Time) { c.call(ctx, begun) }).Seconds()
 	})
-}
-
-// signRound measures what the signatures of a round cost.
-func (b *bench) signRound(ctx context.Context, c cell, f *figures) error {
-	open, err := (&signer{key: b.key}).paced(ctx, arrivals(c.rate, b.plan.length/2))
-	if err != nil {
-		return err
-	}
-	full, err := (&signer{key: b.key}).saturated(ctx, b.plan.length/4)
-	if err != nil {
-		return err
-	}
-	f.openSignature, f.fullSignature = append(f.openSignature, micros(open)), append(f.fullSignature, micros(full))
-	return nil
 }
 
 // round runs drive, which returns its seconds, and adds what got shows of it and the CPU that the target used.

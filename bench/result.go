@@ -108,11 +108,8 @@ func (f *figures) rows() []cellRow {
 		}
 		rows = append(rows, f.row(target, f.open[target], full))
 	}
-	if f.fullSignature != nil {
-		bare := cellRow{Cell: f.cell.name, Target: withoutRSA, FullSignature: median(f.fullSignature), OpenSignature: median(f.openSignature)}
-		bare.FullCPU, bare.FullRatio = f.against(less(f.full[gateway].cpu, f.fullSignature), f.full[floor].cpu)
-		bare.OpenCPU, bare.OpenRatio = f.against(less(f.open[gateway].cpu, f.openSignature), f.open[floor].cpu)
-		rows = append(rows, bare)
+	if f.full[shortKeyed] != nil {
+		rows = append(rows, f.unsigned())
 	}
 	return rows
 }
@@ -141,13 +138,25 @@ func (f *figures) against(cpu, floor []float64) (value, ratio float64) {
 	return median(cpu), median(ratios)
 }
 
-// less takes the signature off each round.
-func less(cpu, signature []float64) []float64 {
-	var out []float64
-	for i := range min(len(cpu), len(signature)) {
-		out = append(out, cpu[i]-signature[i])
+// unsigned is the row of the gateway without its signatures.
+func (f *figures) unsigned() cellRow {
+	r := cellRow{Cell: f.cell.name, Target: withoutRSA}
+	var rest []float64
+	rest, r.FullSignature = f.split(f.full[gateway].cpu, f.full[shortKeyed].cpu)
+	r.FullCPU, r.FullRatio = f.against(rest, f.full[floor].cpu)
+	rest, r.OpenSignature = f.split(f.open[gateway].cpu, f.open[shortKeyed].cpu)
+	r.OpenCPU, r.OpenRatio = f.against(rest, f.open[floor].cpu)
+	return r
+}
+
+// split takes the signature off each round. long and short are the CPU of the rounds with either key.
+func (f *figures) split(long, short []float64) (rest []float64, signature float64) {
+	var signatures []float64
+	for i := range min(len(long), len(short)) {
+		s := signatureOf(long[i], short[i], f.keyRatio)
+		signatures, rest = append(signatures, s), append(rest, long[i]-s)
 	}
-	return out
+	return rest, median(signatures)
 }
 
 func failureOf(all ...*observed) string {

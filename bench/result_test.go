@@ -12,16 +12,17 @@ func TestRowsCompareRoundByRound(t *testing.T) {
 		cell: cell{name: "OCI generic 1 kB", upstream: "generic"},
 		// The machine was slow in the second round; the ratios are not to show it.
 		full: map[string]*loadFigures{
-			floor:   {cpu: []float64{100, 200, 100}, seconds: 3},
-			gateway: {cpu: []float64{1050, 2100, 1050}, seconds: 3, observed: observed{calls: 600, errors: 2, cut: 1}},
+			floor:      {cpu: []float64{100, 200, 100}, seconds: 3},
+			gateway:    {cpu: []float64{1050, 2100, 1050}, seconds: 3, observed: observed{calls: 600, errors: 2, cut: 1}},
+			shortKeyed: {cpu: []float64{300, 600, 300}},
 		},
 		open: map[string]*loadFigures{
-			direct:  {cpu: []float64{30}, observed: observed{total: samples{100 * time.Microsecond}}},
-			floor:   {cpu: []float64{120}},
-			gateway: {cpu: []float64{1180}, observed: observed{calls: 10, total: samples{350 * time.Microsecond}}},
+			direct:     {cpu: []float64{30}, observed: observed{total: samples{100 * time.Microsecond}}},
+			floor:      {cpu: []float64{120}},
+			gateway:    {cpu: []float64{1180}, observed: observed{calls: 10, total: samples{350 * time.Microsecond}}},
+			shortKeyed: {cpu: []float64{430}},
 		},
-		fullSignature: []float64{1000, 2000, 1000},
-		openSignature: []float64{1000},
+		keyRatio: 0.25, // so a signature is 750/0.75 = 1000 in the first round and twice that in the second
 	}
 	rows := f.rows()
 	if len(rows) != 4 {

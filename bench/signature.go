@@ -1,60 +1,64 @@
 package main
 
 import (
-	"context"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
-	"errors"
+	"crypto/x509"
+	"encoding/pem"
+	"os"
 	"runtime"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// signer measures the CPU of one RSA-2048 signature in pure Go, which is what the gateway pays for each OCI call. The
-// same signature costs more where it is made now and then, since its code and tables have left the caches, and where the
-// other cores are busy, which may be one core's second thread; so it is made here as the gateway makes it in a round.
-type signer struct {
-	key *rsa.PrivateKey
+// What the gateway spends on the RSA signature of an OCI call is the most of that call, so that what it spends on all
+// else is a small difference of large numbers; and a signature costs more inside a busy gateway than in a loop, since
+// its code and tables have left the caches. So the OCI cells are driven with two keys, of 2048 and of 1024 bits. The
+// calls differ in the signature alone, and a loop tells how much less the short one costs:
+//
+//	cpu(2048) = rest + signature
+//	cpu(1024) = rest + signature * ratio
 
-	mu   sync.Mutex
-	n    int           // signatures made; guarded by mu
-	used time.Duration // CPU of their threads; guarded by mu
-	err  error         // the first; guarded by mu
+// OCI's usual key, and one that is as short as Go allows.
+const longKey, shortKey = 2048, 1024
+
+// signatureOf is the signature's share of a call that took long µs with the long key and short with the short one.
+func signatureOf(long, short, ratio float64) float64 { return (long - short) / (1 - ratio) }
+
+// signatureRatio measures what a signature with the short key costs of one with the long key.
+func signatureRatio(long, short *rsa.PrivateKey) (float64, error) {
+	const turns, length = 5, 40 * time.Millisecond
+	var ratios []float64
+	for range turns {
+		l, err := signatureCost(long, length)
+		if err != nil {
+			return 0, err
+		}
+		s, err := signatureCost(short, length)
+		if err != nil {
+			return 0, err
+		}
+		ratios = append(ratios, float64(s)/float64(l))
+	}
+	return median(ratios), nil
 }
 
-// paced signs at each arrival.
-func (s *signer) paced(ctx context.Context, due []time.Duration) (time.Duration, error) {
-	openLoop(ctx, due, func(time.Time) { s.sign() })
-	return s.cost()
-}
-
-// saturated signs on all cores for length.
-func (s *signer) saturated(ctx context.Context, length time.Duration) (time.Duration, error) {
-	closedLoop(ctx, runtime.NumCPU(), length, func(time.Time) { s.sign() })
-	return s.cost()
-}
-
-func (s *signer) sign() {
+// signatureCost is the CPU of one signature in pure Go, made again and again for length.
+func signatureCost(key *rsa.PrivateKey, length time.Duration) (time.Duration, error) {
 	runtime.LockOSThread() // threadTime counts this one
 	defer runtime.UnlockOSThread()
 	digest := sha256.Sum256([]byte("date: Tue, 24 Nov 2026 12:00:00 GMT"))
-	before := threadTime()
-	_, err := rsa.SignPKCS1v15(rand.Reader, s.key, crypto.SHA256, digest[:])
-	used := threadTime() - before
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.n, s.used, s.err = s.n+1, s.used+used, errors.Join(s.err, err)
-}
-
-func (s *signer) cost() (time.Duration, error) {
-	if s.n == 0 {
-		return 0, errors.New("no signature was made")
+	before, start, n := threadTime(), time.Now(), 0
+	for time.Since(start) < length {
+		if _, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, digest[:]); err != nil {
+			return 0, err
+		}
+		n++
 	}
-	return s.used / time.Duration(s.n), s.err
+	return (threadTime() - before) / time.Duration(n), nil
 }
 
 // threadTime is the CPU that the calling thread has used.
@@ -64,4 +68,13 @@ func threadTime() time.Duration {
 		panic(err)
 	}
 	return time.Duration(t.Nano())
+}
+
+// writeKey writes a key as OCI's key files are.
+func writeKey(file string, key *rsa.PrivateKey) error {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
 }

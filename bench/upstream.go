@@ -19,13 +19,21 @@ type script struct {
 	shape    string        // openai, generic or cohere
 	chunks   int           // content chunks of a stream; 0 is an answer in one piece
 	interval time.Duration // between two chunks
+	// short has the gateway sign with the short key. It is the gateway's deployment that knows it, not the upstream.
+	short bool
 }
 
 // path is where the upstream answers by s: a base URL's path, without a slash at its end.
 func (s script) path() string { return fmt.Sprintf("/%s/%d/%s", s.shape, s.chunks, s.interval) }
 
 // alias is the gateway's name of the deployment that leads to s.
-func (s script) alias() string { return fmt.Sprintf("%s-%d-%s", s.shape, s.chunks, s.interval) }
+func (s script) alias() string {
+	alias := fmt.Sprintf("%s-%d-%s", s.shape, s.chunks, s.interval)
+	if s.short {
+		alias += "-short"
+	}
+	return alias
+}
 
 // scriptOf reads a script from the path of a call.
 func scriptOf(path string) (script, error) {

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -190,7 +191,7 @@ func (a *App) deployment(cfg *config.Config, m *config.Model, b *built) (dispatc
 		attach(&d, chatter)
 	}
 	return d, gateway.Model{
-		ID: d.ID, Alias: d.Alias, Provider: kind, UpstreamID: upstream, APIBase: apiBase(p), Mode: mode(m, entry, priced), ModeKnown: priced || m.Info.Mode != "", Rates: rates, Entry: entry,
+		ID: d.ID, Alias: d.Alias, Provider: kind, UpstreamID: upstream, APIBase: apiBase(p), DropParams: spec.DropParams, Mode: mode(m, entry, priced), ModeKnown: priced || m.Info.Mode != "", Rates: rates, Entry: entry,
 		Params: m.Params.Masked(), Info: m.Info.Echo(), RPM: d.RPM, TPM: d.TPM, Supported: supported(d.Chatter),
 		ClientParams: clientParams(p.ClientsideAuthParams), Keepalive: p.Keepalive, KeepaliveOverride: p.AllowKeepaliveOverride, MergeReasoning: p.MergeReasoningContent,
 		HealthTimeout: deref(m.Info.HealthCheckTimeout), HealthTokens: deref(m.Info.HealthCheckMaxTokens), HealthModel: m.Info.HealthCheckModel,
@@ -244,7 +245,7 @@ func requestDefaults(cfg *config.Config, m *config.Model) ([]jsonscan.Field, err
 			if slices.ContainsFunc(out, func(f jsonscan.Field) bool { return f.Name == name }) {
 				continue
 			}
-			text, err := json.Marshal(params[name])
+			text, err := json.Marshal(asNumber(name, params[name]))
 			if err != nil {
 				return nil, fmt.Errorf("%s cannot be sent as JSON: %w", name, err)
 			}
@@ -252,6 +253,24 @@ func requestDefaults(cfg *config.Config, m *config.Model) ([]jsonscan.Field, err
 		}
 	}
 	return out, nil
+}
+
+// numbers are request parameters that are numbers whatever way the file writes them: LiteLLM takes "0.1", and so does
+// os.environ/, which has nothing but texts.
+var numbers = []string{
+	"dimensions", "frequency_penalty", "max_completion_tokens", "max_tokens", "n", "presence_penalty", "seed", "temperature", "top_k", "top_logprobs", "top_n", "top_p",
+}
+
+// asNumber is a text that stands for a number as the number.
+func asNumber(name string, value any) any {
+	text, ok := value.(string)
+	if !ok || !slices.Contains(numbers, name) {
+		return value
+	}
+	if _, err := strconv.ParseFloat(text, 64); err != nil || jsonscan.Valid([]byte(text)) != nil {
+		return value
+	}
+	return json.Number(text)
 }
 
 func override(costs map[string]config.Decimal) price.Override {

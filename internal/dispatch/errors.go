@@ -168,7 +168,7 @@ func (r *Router) noDeployments(g *group, wait time.Duration, cooling []string) *
 
 func noSlots(wait time.Duration) *failure {
 	return &failure{
-		kind: unavailable, reason: provider.RateLimit, status: http.StatusTooManyRequests, wait: wait,
+		kind: unavailable, reason: provider.RateLimit, status: http.StatusTooManyRequests, wait: max(wait, time.Second),
 		text: "litellm.RateLimitError: Deployment has all max_parallel_requests slots in use. Try again shortly.",
 	}
 }

@@ -5,11 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
 
+	"tollgate/internal/apierr"
 	"tollgate/internal/jsonscan"
 	"tollgate/internal/openai"
 	"tollgate/internal/provider"
@@ -41,13 +44,38 @@ func prompts(r *openai.Request) ([]string, error) {
 	return many, nil
 }
 
-// textOnly are members of a text completion that a chat does not know.
+// neutral are the members of a text completion that a chat does not know, each with the values that ask for nothing.
+var neutral = map[string][]string{
+	"suffix": {`""`, "null"}, "echo": {"false", "null"}, "best_of": {"1", "null"}, "logprobs": {"0", "null"},
+}
+
 func textOnly(name []byte) bool {
-	switch string(name) {
-	case "prompt", "suffix", "echo", "best_of", "logprobs":
-		return true
+	return string(name) == "prompt" || neutral[string(name)] != nil
+}
+
+// unsupported names the members that ask for what a chat cannot do. They are refused unless parameters are dropped.
+func unsupported(r *openai.Request, drop bool) ([]string, error) {
+	var names []string
+	for _, m := range r.Members {
+		if values := neutral[string(m.Name)]; values != nil && !slices.Contains(values, string(m.Value)) {
+			names = append(names, string(m.Name))
+		}
 	}
-	return false
+	slices.Sort(names)
+	if len(names) == 0 || drop {
+		return names, nil
+	}
+	return nil, &apierr.Error{
+		Status: http.StatusBadRequest, Type: "invalid_request_error", Param: names[0],
+		Message: fmt.Sprintf("litellm.UnsupportedParamsError: this model answers text completions by chat and does not support parameters: ['%s']. "+
+			"To drop these, set `litellm.drop_params=True` or for proxy: `litellm_settings: drop_params: true`", strings.Join(names, "', '")),
+	}
+}
+
+// withDropped adds names to those that the provider has dropped.
+func withDropped(meta openai.Meta, names []string) openai.Meta {
+	meta.Dropped = slices.Sorted(slices.Values(slices.Concat(meta.Dropped, names)))
+	return meta
 }
 
 func chatRequest(r *openai.Request, prompt string) (*openai.Request, error) {
@@ -97,7 +125,11 @@ func (d chatDelta) text() string {
 	return *d.Content
 }
 
-func completeByChat(ctx context.Context, c provider.Chatter, r *openai.Request) (*openai.Response, error) {
+func completeByChat(ctx context.Context, c provider.Chatter, r *openai.Request, drop bool) (*openai.Response, error) {
+	dropped, err := unsupported(r, drop)
+	if err != nil {
+		return nil, err
+	}
 	texts, err := prompts(r)
 	if err != nil {
 		return nil, err
@@ -117,7 +149,12 @@ func completeByChat(ctx context.Context, c provider.Chatter, r *openai.Request) 
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	return joinCompletions(answers)
+	out, err := joinCompletions(answers)
+	if err != nil {
+		return nil, err
+	}
+	out.Meta = withDropped(out.Meta, dropped)
+	return out, nil
 }
 
 // joinCompletions numbers the choices through and adds the token counts up.
@@ -155,7 +192,11 @@ func joinCompletions(answers []*openai.Response) (*openai.Response, error) {
 
 func textID(chatID string) string { return "cmpl-" + strings.TrimPrefix(chatID, "chatcmpl-") }
 
-func completeStreamByChat(ctx context.Context, c provider.Chatter, r *openai.Request) (openai.Stream, error) {
+func completeStreamByChat(ctx context.Context, c provider.Chatter, r *openai.Request, drop bool) (openai.Stream, error) {
+	dropped, err := unsupported(r, drop)
+	if err != nil {
+		return nil, err
+	}
 	texts, err := prompts(r)
 	if err != nil {
 		return nil, err
@@ -171,13 +212,17 @@ func completeStreamByChat(ctx context.Context, c provider.Chatter, r *openai.Req
 	if err != nil {
 		return nil, err
 	}
-	return &textStream{Stream: s}, nil
+	return &textStream{Stream: s, dropped: dropped}, nil
 }
 
 // textStream turns the chunks of a chat into those of a text completion.
 type textStream struct {
 	openai.Stream
+	dropped []string
 }
+
+// Meta implements openai.Stream.
+func (s *textStream) Meta() openai.Meta { return withDropped(s.Stream.Meta(), s.dropped) }
 
 // Next implements openai.Stream.
 func (s *textStream) Next() (openai.Chunk, error) {

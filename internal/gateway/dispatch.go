@@ -23,7 +23,7 @@ func (q *request) dispatch() error {
 		if err != nil {
 			return nil, err
 		}
-		return ask(ctx, q.op, t, body)
+		return ask(ctx, q.op, t, body, q.drops(t))
 	})
 	return err
 }
@@ -63,13 +63,23 @@ func (q *request) openStream() error {
 		if t.Completer != nil {
 			return t.Completer.CompleteStream(ctx, body)
 		}
-		return completeStreamByChat(ctx, t.Chatter, body)
+		return completeStreamByChat(ctx, t.Chatter, body, q.drops(t))
 	})
 	return err
 }
 
-// ask makes one unary call of a deployment.
-func ask(ctx context.Context, op openai.Operation, t dispatch.Target, body *openai.Request) (*openai.Response, error) {
+// drops reports whether parameters that the deployment does not take are dropped rather than refused.
+func (q *request) drops(t dispatch.Target) bool {
+	own, _ := q.body.Get("drop_params")
+	if string(own) == "true" {
+		return true
+	}
+	m := q.snap.Models.byID(t.ID)
+	return m != nil && m.DropParams
+}
+
+// ask makes one unary call of a deployment. drop concerns what the gateway itself translates.
+func ask(ctx context.Context, op openai.Operation, t dispatch.Target, body *openai.Request, drop bool) (*openai.Response, error) {
 	switch op {
 	case openai.OpChat:
 		return t.Chatter.Chat(ctx, body)
@@ -77,7 +87,7 @@ func ask(ctx context.Context, op openai.Operation, t dispatch.Target, body *open
 		if t.Completer != nil {
 			return t.Completer.Complete(ctx, body)
 		}
-		return completeByChat(ctx, t.Chatter, body)
+		return completeByChat(ctx, t.Chatter, body, drop)
 	case openai.OpEmbedding:
 		if t.Embedder != nil {
 			return t.Embedder.Embed(ctx, body)

@@ -133,7 +133,7 @@ func (s *Snapshot) probeOne(ctx context.Context, d *dispatch.Deployment) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	_, err = ask(ctx, op, dispatch.Target{Deployment: d, Group: d.Alias}, body)
+	_, err = ask(ctx, op, dispatch.Target{Deployment: d, Group: d.Alias}, body, true)
 	var up *provider.UpstreamError
 	if errors.As(err, &up) {
 		return errors.New(up.Error())

@@ -22,6 +22,7 @@ type Model struct {
 	UpstreamID string
 	APIBase    string // without a query; "" = the provider's own
 	Mode       string // chat, embedding, rerank ...
+	DropParams bool   // parameters that the upstream does not take are dropped
 	ModeKnown  bool   // Mode is said by the configuration or the price table, and no guess
 	Rates      price.Rates
 	Entry      price.Entry    // the price table's line; zero when it has none

@@ -75,7 +75,7 @@ func (g *Gateway) register(routes []route) {
 		group := byPattern[pattern]
 		g.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { serveOneOf(group, w, r) })
 	}
-	g.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { notFound().Write(w) })
+	g.mux.HandleFunc("/", g.elsewhere)
 }
 
 // serveOneOf picks the route of a group by its method and by what stands behind the model's place.

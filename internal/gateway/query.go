@@ -30,6 +30,11 @@ func (q *request) newQuery() (*dispatch.Query, error) {
 		Timeout:       f.seconds("X-Litellm-Timeout", "timeout", "request_timeout"),
 		StreamTimeout: f.seconds("X-Litellm-Stream-Timeout", "stream_timeout"),
 	}
+	for _, fb := range query.Fallbacks {
+		if _, known := q.snap.Router.Resolve(fb.Model); !known {
+			return nil, dispatch.UnknownModel(q.op, fb.Model)
+		}
+	}
 	query.ContextWindowFallbacks = f.fallbackMap("context_window_fallbacks")
 	query.ContentPolicyFallbacks = f.fallbackMap("content_policy_fallbacks")
 	query.Mock = f.mock()

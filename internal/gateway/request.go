@@ -66,6 +66,13 @@ func callID(r *http.Request) string {
 	return id
 }
 
+// setID sets the headers that every answer has.
+func setID(h http.Header, id string) {
+	h["X-Litellm-Call-Id"] = []string{id}
+	h["X-Request-Id"] = []string{id}
+	h["X-Litellm-Version"] = []string{compatVersion}
+}
+
 // serve is the way of one call.
 func (q *request) serve() {
 	defer q.settle() // exactly once: success, refusal, panic, caller gone
@@ -86,10 +93,7 @@ func (q *request) serve() {
 
 // identify lets the caller in.
 func (q *request) identify() error {
-	h := q.w.Header()
-	h["X-Litellm-Call-Id"] = []string{q.rec.ID}
-	h["X-Request-Id"] = []string{q.rec.ID}
-	h["X-Litellm-Version"] = []string{compatVersion}
+	setID(q.w.Header(), q.rec.ID)
 	caller, err := q.snap.Gate.Admit(&q.route.Route, q.r)
 	if err != nil {
 		return err

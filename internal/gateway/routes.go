@@ -63,6 +63,7 @@ func (g *Gateway) routes() []route {
 // page serves everything that is no call of a model.
 func (g *Gateway) page(serve func(w http.ResponseWriter, r *http.Request, model string)) func(http.ResponseWriter, *http.Request, *route, string) {
 	return func(w http.ResponseWriter, r *http.Request, rt *route, model string) {
+		setID(w.Header(), callID(r))
 		if _, err := g.snap.Load().Gate.Admit(&rt.Route, r); err != nil {
 			err.Write(w)
 			return

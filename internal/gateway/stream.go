@@ -31,7 +31,7 @@ func (q *request) answerStream() error {
 		if err != nil {
 			return err
 		}
-		text, err := c.rewrite(q, chunk.Data)
+		text, err := c.rewrite(q, chunk)
 		if err != nil {
 			return err
 		}
@@ -66,12 +66,15 @@ type chunker struct {
 }
 
 // rewrite returns the text to send for an upstream's chunk, valid until the next call, or nil when nothing is to be sent.
-func (c *chunker) rewrite(q *request, data []byte) ([]byte, error) {
-	members, err := jsonscan.InnerObject(data, c.members)
-	if err != nil {
-		return nil, err
+func (c *chunker) rewrite(q *request, chunk openai.Chunk) ([]byte, error) {
+	data, members := chunk.Data, chunk.Members
+	if members == nil {
+		var err error
+		if c.members, err = jsonscan.InnerObject(data, c.members); err != nil {
+			return nil, err
+		}
+		members = c.members
 	}
-	c.members = members
 	c.buf = append(c.buf[:0], '{')
 	empty := false
 	for _, m := range members {

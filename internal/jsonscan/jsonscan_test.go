@@ -201,7 +201,7 @@ func TestAppendString(t *testing.T) {
 }
 
 func BenchmarkObject400kB(b *testing.B) {
-	body := []byte(`{"model":"m","messages":[{"role":"user","content":"` + strings.Repeat(`All work and no play.\n`, 18000) + `"}]}`)
+	body := []byte(`{"model":"m","messages":[{"role":"user","content":"` + strings.Repeat(`The tide table for the week is below.\n\nIs it safe to leave at \"half ebb\" with a draught of 1.9 m, given the bar and the forecast? `, 3000) + `"}]}`)
 	members := make([]Member, 0, 16)
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()

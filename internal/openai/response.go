@@ -44,9 +44,11 @@ type Waiter interface {
 }
 
 // Chunk is one event of a stream: a well-formed JSON object in the shape of chat.completion.chunk (or of a text completion).
-// Data is valid until the next call of Next.
+// Both fields are valid until the next call of Next.
 type Chunk struct {
 	Data []byte
+	// Members is the top level of Data where the provider has scanned it, else nil.
+	Members []jsonscan.Member
 }
 
 // Usage is the token count of a call. Reasoning tokens are part of CompletionTokens, cached ones of PromptTokens.

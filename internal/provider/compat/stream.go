@@ -80,7 +80,7 @@ func (s *eventStream) Next() (openai.Chunk, error) {
 		if err := s.check(ev, data); err != nil {
 			return s.end(err)
 		}
-		return openai.Chunk{Data: data}, nil
+		return openai.Chunk{Data: data, Members: s.members}, nil
 	}
 }
 
