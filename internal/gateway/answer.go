@@ -108,7 +108,7 @@ func (q *request) count(u openai.Usage) {
 // cost prices the call by the rates of the deployment that answered; ok is false where they are not known.
 func (q *request) cost() (money.USD, bool) {
 	m := q.snap.Models.byID(q.out.Deployment.ID)
-	if m == nil || !q.rec.UsageKnown {
+	if m == nil || (!q.rec.UsageKnown && !q.rec.Estimated) {
 		return 0, false
 	}
 	cost, known := price.Cost(m.Rates, price.Usage{

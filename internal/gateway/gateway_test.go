@@ -56,6 +56,11 @@ func answer(w http.ResponseWriter, model, text string) {
 // open starts a gateway on a configuration in which UPSTREAM stands for the upstream's address.
 func open(t *testing.T, u *upstream, yaml string) *httptest.Server {
 	t.Helper()
+	return openLogged(t, u, yaml, slog.New(slog.DiscardHandler))
+}
+
+func openLogged(t *testing.T, u *upstream, yaml string, log *slog.Logger) *httptest.Server {
+	t.Helper()
 	yaml = strings.ReplaceAll(yaml, "UPSTREAM", u.URL)
 	a, found, err := app.Open(app.Options{
 		Config: []byte(yaml), Version: "test", RootPath: "/root",
@@ -63,7 +68,7 @@ func open(t *testing.T, u *upstream, yaml string) *httptest.Server {
 		Providers: func(func(string) string, *price.Table) map[string]provider.Opener {
 			return map[string]provider.Opener{"openai": compat.Open}
 		},
-		NewLog:  func(bool, bool) (*slog.Logger, slog.Level) { return slog.New(slog.DiscardHandler), slog.LevelInfo },
+		NewLog:  func(bool, bool) (*slog.Logger, slog.Level) { return log, slog.LevelInfo },
 		Metrics: telemetry.NewMetrics(),
 	})
 	if err != nil {
@@ -494,6 +499,55 @@ func TestCallerWhoLeavesEndsTheUpstreamCall(t *testing.T) {
 	cancel()
 	resp.Body.Close()
 	<-ended // the test's own deadline is the bound
+}
+
+// TestCallerWhoLeavesIsBilledForWhatWasProduced: the access line of the call tells the tokens that came before the
+// caller left.
+func TestCallerWhoLeavesIsBilledForWhatWasProduced(t *testing.T) {
+	u := newUpstream(t)
+	u.handle = func(w http.ResponseWriter, r *http.Request, _ map[string]any) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprint(w, strings.SplitAfter(chunks, "\n\n")[0]+strings.SplitAfter(chunks, "\n\n")[1])
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}
+	log := make(lineLog, 16)
+	s := openLogged(t, u, plain, slog.New(slog.NewTextHandler(log, nil)))
+	ctx, cancel := context.WithCancel(context.Background())
+	req, err := http.NewRequestWithContext(ctx, "POST", s.URL+"/v1/chat/completions", strings.NewReader(chat("fast", `,"stream":true`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+masterKey)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := bufio.NewReader(resp.Body)
+	for range 3 { // both events
+		if _, err := r.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cancel()
+	resp.Body.Close()
+	for line := range log {
+		if !strings.Contains(line, "msg=call ") {
+			continue
+		}
+		if !strings.Contains(line, "outcome=gone") || !strings.Contains(line, "completion_tokens=2 ") || !strings.Contains(line, "estimated=true") {
+			t.Errorf("%s", line)
+		}
+		return
+	}
+}
+
+// lineLog is a log whose lines a test receives.
+type lineLog chan string
+
+func (l lineLog) Write(line []byte) (int, error) {
+	l <- string(line)
+	return len(line), nil
 }
 
 func TestKeepAliveComments(t *testing.T) {

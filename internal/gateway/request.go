@@ -39,7 +39,9 @@ type request struct {
 	out         *dispatch.Outcome
 	reply       *openai.Response // one of reply and stream is set by a dispatch that succeeded
 	stream      openai.Stream
-	events      *events // of a call that asked for a stream; nil before that is known
+	// produced counts the chunks with choices that a stream has given: about one token each.
+	produced int
+	events   *events // of a call that asked for a stream; nil before that is known
 
 	rec record.Call
 }

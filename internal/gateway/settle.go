@@ -23,9 +23,20 @@ func (q *request) settle() {
 	if q.events != nil {
 		q.events.close()
 	}
+	q.estimate()
 	q.rec.Ended = time.Now()
 	telemetry.LogCall(q.g.opts.Log, &q.rec)
 	q.g.opts.Metrics.CallEnded(q.knownAlias(), &q.rec)
+}
+
+// estimate counts what a stream gave that ended before the upstream told its usage, mostly because the caller left:
+// the upstream bills that too.
+func (q *request) estimate() {
+	if q.rec.UsageKnown || q.produced == 0 {
+		return
+	}
+	q.rec.PromptTokens, q.rec.CompletionTokens, q.rec.Estimated = len(q.raw)/bytesPerToken, q.produced, true
+	q.cost()
 }
 
 func (q *request) panicked(p any) {

@@ -97,6 +97,9 @@ func (c *chunker) rewrite(q *request, chunk openai.Chunk) ([]byte, error) {
 			}
 		case "choices":
 			empty = string(m.Value) == "[]"
+			if !empty {
+				q.produced++
+			}
 			choices, err := c.tools.mend(m.Value, "delta")
 			if err != nil {
 				return nil, err

@@ -42,6 +42,7 @@ type Call struct {
 	CachedTokens     int
 	ReasoningTokens  int
 	UsageKnown       bool          // the upstream told the token counts
+	Estimated        bool          // the counts are estimates, since the stream ended before the upstream told them
 	Cost             string        // USD in plain decimals; "" when the price is not known
 	FirstByte        time.Duration // from arrival to the first byte of the answer
 	Upstreams        time.Duration // time spent waiting for upstreams

@@ -134,8 +134,11 @@ func LogCall(log *slog.Logger, c *record.Call) {
 		attrs = append(attrs, slog.String("upstream", c.Upstream), slog.Int("retries", c.Retries), slog.Int("fallbacks", c.Fallbacks),
 			slog.Duration("first_byte", c.FirstByte))
 	}
-	if c.UsageKnown {
+	if c.UsageKnown || c.Estimated {
 		attrs = append(attrs, slog.Int("prompt_tokens", c.PromptTokens), slog.Int("completion_tokens", c.CompletionTokens), slog.String("cost", c.Cost))
+	}
+	if c.Estimated {
+		attrs = append(attrs, slog.Bool("estimated", true))
 	}
 	if c.Error != "" {
 		attrs = append(attrs, slog.String("error", c.Error))
