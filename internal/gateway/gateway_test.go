@@ -59,6 +59,12 @@ func open(t *testing.T, u *upstream, yaml string) *httptest.Server {
 	return openLogged(t, u, yaml, slog.New(slog.DiscardHandler))
 }
 
+// chatOnly opens a provider that has chat and nothing else, as OCI's for text completions.
+func chatOnly(spec provider.Spec) (provider.Chatter, error) {
+	c, err := compat.Open(spec)
+	return struct{ provider.Chatter }{c}, err
+}
+
 func openLogged(t *testing.T, u *upstream, yaml string, log *slog.Logger) *httptest.Server {
 	t.Helper()
 	yaml = strings.ReplaceAll(yaml, "UPSTREAM", u.URL)
@@ -66,7 +72,7 @@ func openLogged(t *testing.T, u *upstream, yaml string, log *slog.Logger) *httpt
 		Config: []byte(yaml), Version: "test", RootPath: "/root",
 		Env: func(string) (string, bool) { return "", false },
 		Providers: func(func(string) string, *price.Table) map[string]provider.Opener {
-			return map[string]provider.Opener{"openai": compat.Open}
+			return map[string]provider.Opener{"openai": compat.Open, "hosted_vllm": chatOnly}
 		},
 		NewLog:  func(bool, bool) (*slog.Logger, slog.Level) { return log, slog.LevelInfo },
 		Metrics: telemetry.NewMetrics(),
@@ -718,5 +724,39 @@ func TestModelLists(t *testing.T) {
 	}
 	if got := do(t, "GET", s.URL+"/model_group/info", ""); !strings.Contains(got.text, `"model_group":"fast"`) {
 		t.Errorf("/model_group/info: %s", got.text)
+	}
+}
+
+func TestWhatIsNotServedSaysSo(t *testing.T) {
+	s := open(t, newUpstream(t), plain)
+	for path, want := range map[string]string{"/key/generate": "virtual keys", "/v1/responses": "Responses API", "/spend/logs": "ledger", "/team/new": "teams"} {
+		got := do(t, "POST", s.URL+path, "{}")
+		if got.status != 501 || !strings.Contains(got.errorField(t, "message").(string), want) {
+			t.Errorf("%s: %d %s", path, got.status, got.text)
+		}
+		if got := do(t, "POST", s.URL+path, "{}", "X-None", "1"); got.status != 401 {
+			t.Errorf("%s without a key: %d", path, got.status)
+		}
+	}
+	if got := do(t, "POST", s.URL+"/keys", "{}"); got.status != 404 {
+		t.Errorf("/keys: %d %s", got.status, got.text)
+	}
+	keyless := open(t, newUpstream(t), strings.Split(plain, "general_settings")[0])
+	if got := do(t, "POST", keyless.URL+"/key/generate", "{}", "X-None", "1"); got.status != 401 || !strings.Contains(got.text, "management API is closed") {
+		t.Errorf("without a master key: %d %s", got.status, got.text)
+	}
+}
+
+func TestTextCompletionsByChat(t *testing.T) {
+	u := newUpstream(t)
+	yaml := strings.Replace(plain, "model_list:\n", "model_list:\n  - model_name: chatty\n    litellm_params: {model: hosted_vllm/c, api_base: UPSTREAM/v1}\n", 1)
+	body := `{"model":"chatty","prompt":["a","b"],"suffix":"s","echo":false,"best_of":1}`
+	got := do(t, "POST", open(t, u, yaml).URL+"/v1/completions", body)
+	if got.status != 400 || !strings.Contains(got.text, "does not support parameters: ['suffix']") {
+		t.Errorf("%d %s", got.status, got.text)
+	}
+	got = do(t, "POST", open(t, u, yaml+"litellm_settings: {drop_params: true}\n").URL+"/v1/completions", body)
+	if got.status != 200 || got.header.Get("x-tollgate-dropped-params") != "suffix" || strings.Count(got.text, `"text":"Rome."`) != 2 || !strings.Contains(got.text, `"index":1`) {
+		t.Errorf("%d %v %s", got.status, got.header, got.text)
 	}
 }
