@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 
 	"tollgate/internal/config"
@@ -25,8 +26,8 @@ func (a *App) opener(cfg *config.Config, providers map[string]provider.Opener) *
 	return o
 }
 
-// open is d for another upstream id, or with other parameters.
-func (o *opener) open(d *dispatch.Deployment, upstreamID string, change func(*config.Params)) (dispatch.Deployment, error) {
+// open is d for another upstream id.
+func (o *opener) open(d *dispatch.Deployment, upstreamID string) (dispatch.Deployment, error) {
 	m, open := o.byID[d.ID], o.providers[d.Provider]
 	if m == nil || open == nil {
 		return dispatch.Deployment{}, fmt.Errorf("app: the configuration has no deployment %q any more", d.ID)
@@ -35,7 +36,6 @@ func (o *opener) open(d *dispatch.Deployment, upstreamID string, change func(*co
 	if err != nil {
 		return dispatch.Deployment{}, err
 	}
-	change(&spec.Params)
 	chatter, err := open(spec)
 	if err != nil {
 		return dispatch.Deployment{}, err
@@ -49,27 +49,45 @@ func (o *opener) open(d *dispatch.Deployment, upstreamID string, change func(*co
 // openWildcard opens the provider for a name that a pattern of model_list matched.
 func (a *App) openWildcard(cfg *config.Config, providers map[string]provider.Opener) func(*dispatch.Deployment, string) (dispatch.Deployment, error) {
 	o := a.opener(cfg, providers)
-	return func(d *dispatch.Deployment, upstreamID string) (dispatch.Deployment, error) {
-		return o.open(d, upstreamID, func(*config.Params) {})
-	}
+	return o.open
 }
 
-// openWith opens the provider for a call that brings its own credential. An address of the caller's without a key of
-// the caller's would send the operator's key there; the gateway refuses that before it asks.
-func (a *App) openWith(cfg *config.Config, providers map[string]provider.Opener) func(*dispatch.Deployment, map[string]string) (dispatch.Deployment, error) {
+// openWith opens the provider for a call that brings its own credential, on nothing but what the caller brought and the
+// address of the entry: headers, organization, defaults and the like are the operator's and go nowhere else. A provider
+// that signs its calls takes no caller's credential.
+func (a *App) openWith(cfg *config.Config, providers map[string]provider.Opener) func(*dispatch.Deployment, map[string]string, bool) (dispatch.Deployment, error) {
 	o := a.opener(cfg, providers)
-	return func(d *dispatch.Deployment, fields map[string]string) (dispatch.Deployment, error) {
-		return o.open(d, d.UpstreamID, func(p *config.Params) {
-			for name, value := range fields {
-				switch name {
-				case "api_key":
-					p.APIKey = secret.New(value)
-				case "api_base", "base_url":
-					p.APIBase = value
-				case "api_version":
-					p.APIVersion = value
+	return func(d *dispatch.Deployment, fields map[string]string, vetted bool) (dispatch.Deployment, error) {
+		m, open := o.byID[d.ID], o.providers[d.Provider]
+		if m == nil || open == nil {
+			return dispatch.Deployment{}, fmt.Errorf("the configuration has no deployment %q any more", d.ID)
+		}
+		if d.Provider == "oci" {
+			return dispatch.Deployment{}, errors.New("calls of OCI are signed with the gateway's own key")
+		}
+		spec := provider.Spec{
+			ID: d.ID, Alias: d.Alias, Model: d.UpstreamID, DropParams: true, Egress: a.egress, Log: a.log,
+			Params: config.Params{Model: m.Params.Model, CustomLLMProvider: m.Params.CustomLLMProvider, APIBase: m.Params.APIBase, APIVersion: m.Params.APIVersion},
+		}
+		for name, value := range fields {
+			switch name {
+			case "api_key":
+				spec.Params.APIKey = secret.New(value)
+			case "api_base", "base_url":
+				spec.Params.APIBase = value
+				if !vetted {
+					spec.Egress = a.egress.Guarded()
 				}
+			case "api_version":
+				spec.Params.APIVersion = value
 			}
-		})
+		}
+		chatter, err := open(spec)
+		if err != nil {
+			return dispatch.Deployment{}, err
+		}
+		out := *d
+		attach(&out, chatter)
+		return out, nil
 	}
 }

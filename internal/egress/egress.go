@@ -78,6 +78,7 @@ type Options struct {
 // Egress is the way out of the process. It is safe for concurrent use.
 type Egress struct {
 	upstream *http.Transport
+	guarded  *Egress // nil in the guarded one itself
 	fetch    *http.Client
 	guard    *guard
 }
@@ -125,7 +126,20 @@ func New(o Options) (*Egress, error) {
 		// No ResponseHeaderTimeout: how long a model may think is decided by the context of each call.
 	}
 	e.fetch = newFetchClient(g, o, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}, proxy)
+	cautious := e.upstream.Clone()
+	cautious.Proxy, cautious.DialContext = nil, g.dialContext
+	cautious.TLSClientConfig.InsecureSkipVerify = false
+	e.guarded = &Egress{upstream: cautious, fetch: e.fetch, guard: g}
 	return e, nil
+}
+
+// Guarded is the way to upstreams whose address a caller chose: like Fetch it reaches public addresses alone, checked
+// after name resolution, and goes through no proxy.
+func (e *Egress) Guarded() *Egress {
+	if e.guarded == nil {
+		return e
+	}
+	return e.guarded
 }
 
 // Transport returns the pooled transport for upstreams that the operator configured. It never follows a redirect.
@@ -143,4 +157,7 @@ func (e *Egress) HTTPClient() *http.Client {
 // CloseIdleConnections closes the connections that no call is using, at shutdown and after a reload.
 func (e *Egress) CloseIdleConnections() {
 	e.upstream.CloseIdleConnections()
+	if e.guarded != nil {
+		e.guarded.CloseIdleConnections()
+	}
 }

@@ -37,7 +37,8 @@ func (q *request) chooseModel() {
 	if to, ok := q.snap.ModelAliases[model]; ok {
 		model = to
 	}
-	q.rec.Alias, q.rec.Stream = model, q.body.Stream
+	q.alias = model
+	q.rec.Alias, q.rec.Stream = clip(model), q.body.Stream
 }
 
 // requiredFields are refused here when they are absent, so that the message names them whatever the upstream.
@@ -46,7 +47,7 @@ var requiredFields = map[openai.Operation][]string{
 }
 
 func (q *request) checkRequired() error {
-	if q.rec.Alias == "" {
+	if q.alias == "" {
 		return missing(q.op, "model")
 	}
 	for _, name := range requiredFields[q.op] {

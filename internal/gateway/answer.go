@@ -63,6 +63,9 @@ func (q *request) answerOnce() error {
 	h["Content-Length"] = []string{strconv.FormatInt(parts.Len(), 10)}
 	q.rec.Status = http.StatusOK
 	q.rec.FirstByte = time.Since(q.rec.Started)
+	if parts.Len() > fitsSocket { // else it leaves at once, whatever the caller does
+		_ = http.NewResponseController(q.w).SetWriteDeadline(time.Now().Add(writeTimeout)) // not every writer in a test has one
+	}
 	q.w.WriteHeader(http.StatusOK)
 	for _, part := range parts {
 		if _, err := q.w.Write(part); err != nil {
@@ -82,6 +85,9 @@ func (q *request) rewrittenChoices(choices []byte) ([]byte, error) {
 	return mergeReasoning(choices)
 }
 
+// fitsSocket is a length that a socket's buffer takes, in bytes.
+const fitsSocket = 64 << 10
+
 // modelInReply is the name that the answer carries: what the caller asked for, or what really served where a
 // fallback did or the path named the model (as LiteLLM restamps).
 func (q *request) modelInReply(served []byte) []byte {
@@ -92,7 +98,7 @@ func (q *request) modelInReply(served []byte) []byte {
 		if q.pathModel != "" {
 			return served
 		}
-		return jsonscan.Text(q.rec.Alias)
+		return jsonscan.Text(q.alias)
 	}
 	return jsonscan.Text(q.asked)
 }

@@ -21,9 +21,8 @@ func isCredential(name string) bool {
 	return slices.Contains(credentialFields, name) || strings.HasPrefix(name, "oci_") || strings.HasPrefix(name, "aws_") || strings.HasPrefix(name, "vertex_")
 }
 
-// checkCredentials collects the credential fields of the body. They are refused unless the operator allows them for
-// the whole gateway (allow_client_side_credentials) or for every deployment of the alias
-// (configurable_clientside_auth_params).
+// checkCredentials collects the credential fields of the body. They are refused here unless they may go to every
+// deployment of the alias; a fallback's deployment is asked again (withCredentials).
 func (q *request) checkCredentials() error {
 	for _, m := range q.body.Members {
 		if !isCredential(string(m.Name)) {
@@ -31,18 +30,23 @@ func (q *request) checkCredentials() error {
 		}
 		name := string(m.Name)
 		value := openai.StringMember(q.body.Members, name)
-		if !slices.Contains(callersFields, name) || value == "" || !q.mayBring(name, value) {
-			return &apierr.Error{
-				Status: http.StatusUnauthorized, Type: "auth_error", Param: name,
-				Message: "Authentication Error, Rejected Request: " + name + " is not allowed in request body. Enable with `general_settings::allow_client_side_credentials` on proxy config.yaml.",
-			}
+		if !slices.Contains(callersFields, name) || value == "" {
+			return notAllowed(name)
 		}
 		if q.credentials == nil {
 			q.credentials = map[string]string{}
 		}
 		q.credentials[name] = value
 	}
-	if q.credentials != nil && q.credentials["api_key"] == "" {
+	if q.credentials == nil {
+		return nil
+	}
+	for _, d := range q.snap.Router.Deployments(q.alias) {
+		if _, err := q.mayBring(d); err != nil {
+			return err
+		}
+	}
+	if q.credentials["api_key"] == "" {
 		return &apierr.Error{
 			Status: http.StatusBadRequest, Type: "invalid_request_error", Param: "api_key",
 			Message: "A request that names an api_base must bring its own api_key: the gateway's key is never sent to an address that a caller chose.",
@@ -51,18 +55,29 @@ func (q *request) checkCredentials() error {
 	return nil
 }
 
-func (q *request) mayBring(name, value string) bool {
-	if q.snap.ClientCredentials {
-		return true
+func notAllowed(name string) error {
+	return &apierr.Error{
+		Status: http.StatusUnauthorized, Type: "auth_error", Param: name,
+		Message: "Authentication Error, Rejected Request: " + name + " is not allowed in request body. Enable with `general_settings::allow_client_side_credentials` on proxy config.yaml.",
 	}
-	deployments := q.snap.Router.Deployments(q.rec.Alias)
-	for _, d := range deployments {
-		m := q.snap.Models.byID(d.ID)
-		if m == nil || m.ClientParams[name] == nil || !m.ClientParams[name].MatchString(value) {
-			return false
+}
+
+// mayBring decides whether the call's own credential may be used for a deployment: where the operator lets it for the
+// deployment (configurable_clientside_auth_params), or for the whole gateway (allow_client_side_credentials). vetted is
+// true when the operator's own pattern has passed every value, the address among them.
+func (q *request) mayBring(d *dispatch.Deployment) (vetted bool, err error) {
+	m := q.snap.Models.byID(d.ID)
+	vetted = true
+	for name, value := range q.credentials {
+		if m != nil && m.ClientParams[name] != nil && m.ClientParams[name].MatchString(value) {
+			continue
 		}
+		if !q.snap.ClientCredentials {
+			return false, notAllowed(name)
+		}
+		vetted = false
 	}
-	return len(deployments) > 0
+	return vetted, nil
 }
 
 // withCredentials is the target for a call that brings its own credential, else t itself.
@@ -70,10 +85,14 @@ func (q *request) withCredentials(t dispatch.Target) (dispatch.Target, error) {
 	if q.credentials == nil {
 		return t, nil
 	}
-	d, err := q.snap.OpenWith(t.Deployment, q.credentials)
+	vetted, err := q.mayBring(t.Deployment)
+	if err != nil {
+		return t, err
+	}
+	d, err := q.snap.OpenWith(t.Deployment, q.credentials, vetted)
 	if err != nil {
 		return t, &apierr.Error{Status: http.StatusBadRequest, Type: "invalid_request_error", Param: "api_base",
-			Message: fmt.Sprintf("The credential of the request cannot be used for %s.", t.Group), Cause: err}
+			Message: fmt.Sprintf("The credential of the request cannot be used for %s: %v.", t.Group, err), Cause: err}
 	}
 	t.Deployment = &d
 	return t, nil
@@ -107,17 +126,17 @@ func (q *request) forwardedHeaders() http.Header {
 	for name, values := range q.r.Header {
 		lower := strings.ToLower(name)
 		forwarded := lower == "anthropic-beta" || strings.HasPrefix(lower, "x-")
-		if forwarded && !neverForwarded(lower) {
+		if forwarded && !neverForwarded(lower) && !q.snap.Gate.IsKeyHeader(name) {
 			out[http.CanonicalHeaderKey(name)] = values
 		}
 	}
 	return out
 }
 
-// neverForwarded are headers that carry a key of ours, tell of the way to us, or speak to us.
+// neverForwarded are headers that tell of the way to us, or speak to us.
 func neverForwarded(lower string) bool {
 	switch lower {
-	case "x-api-key", "x-goog-api-key", "x-real-ip", "x-request-id":
+	case "x-real-ip", "x-request-id":
 		return true
 	}
 	for _, prefix := range []string{"x-litellm-", "x-tollgate-", "x-stainless-", "x-forwarded-", "x-pass-"} {

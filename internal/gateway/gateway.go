@@ -32,8 +32,9 @@ type Snapshot struct {
 	AlwaysIncludeUsage bool
 	// ClientCredentials lets bodies carry api_key, api_base and the like (allow_client_side_credentials).
 	ClientCredentials bool
-	// OpenWith opens a deployment for one call with the credential fields of its body.
-	OpenWith func(d *dispatch.Deployment, fields map[string]string) (dispatch.Deployment, error)
+	// OpenWith opens a deployment for one call with the credential fields of its body and nothing of the operator's.
+	// An address among them that is not vetted must be public.
+	OpenWith func(d *dispatch.Deployment, fields map[string]string, vetted bool) (dispatch.Deployment, error)
 	// ForwardHeaders passes the caller's x-* headers on (forward_client_headers_to_llm_api).
 	ForwardHeaders bool
 	// MockTesting lets the master key send mock_testing_* fields.
@@ -80,8 +81,16 @@ func New(opts Options, first *Snapshot) *Gateway {
 // Swap puts a new configuration in force for all requests that start from now on.
 func (g *Gateway) Swap(s *Snapshot) { g.snap.Store(s) }
 
+// strangerTimeout is how long a body may take whose caller is not known yet, or is refused.
+const strangerTimeout = 30 * time.Second
+
 // ServeHTTP implements http.Handler.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		// net/http reads what a handler leaves of a body before it answers: without a bound, who announces a body and
+		// sends none holds a connection for ever.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(strangerTimeout)) // not every writer in a test has one
+	}
 	r, ok := g.canonical(r)
 	if !ok {
 		notFound().Write(w)

@@ -242,6 +242,7 @@ func TestBadInput(t *testing.T) {
 		{"api_base", chat("fast", `,"api_base":"http://evil"`), json, 401, "api_base", "Authentication Error, Rejected Request: api_base is not allowed in request body."},
 		{"api_key", chat("fast", `,"api_key":"x"`), json, 401, "api_key", "api_key is not allowed"},
 		{"oci_region", chat("fast", `,"oci_region":"x"`), json, 401, "oci_region", "oci_region is not allowed"},
+		{"model in another case in extra_body", chat("fast", `,"extra_body":{"Model":"x"}`), json, 400, "extra_body.Model", "write it as 'model'"},
 		{"negative timeout", chat("fast", `,"timeout":-1`), json, 400, "timeout", "a number of seconds"},
 		{"fallbacks no list", chat("fast", `,"fallbacks":"x"`), json, 400, "fallbacks", "a list of model names"},
 		{"fallback with a credential", chat("fast", `,"fallbacks":[{"model":"broken","api_base":"http://evil"}]`), json, 400, "fallbacks", "a list of model names"},
@@ -636,28 +637,40 @@ func TestToolTurnsFinishAsToolCalls(t *testing.T) {
 func TestCallersCredentials(t *testing.T) {
 	u, theirs := newUpstream(t), newUpstream(t)
 	theirs.handle = func(w http.ResponseWriter, r *http.Request, body map[string]any) {
-		if r.Header.Get("Authorization") != "Bearer sk-callers-own" || body["api_base"] != nil || body["api_key"] != nil {
-			t.Errorf("their upstream got %q and %v", r.Header.Get("Authorization"), body)
+		if r.Header.Get("Authorization") != "Bearer sk-callers-own" || r.Header.Get("X-Operator") != "" || r.Header.Get("OpenAI-Organization") != "" {
+			t.Errorf("their upstream got %v", r.Header)
+		}
+		if body["api_base"] != nil || body["api_key"] != nil || body["seed"] != nil {
+			t.Errorf("their upstream got %v", body)
 		}
 		answer(w, "m", "theirs")
 	}
 	own := `,"api_key":"sk-callers-own","api_base":"` + theirs.URL + `"`
-	everywhere := open(t, u, plain+"  allow_client_side_credentials: true\n")
-	if got := do(t, "POST", everywhere.URL+"/v1/chat/completions", chat("fast", own)); got.status != 200 || !strings.Contains(got.text, "theirs") {
-		t.Errorf("%d: %s", got.status, got.text)
+	// What the operator has set for the deployment stays with the operator's upstream.
+	config := strings.Replace(plain, "api_key: sk-upstream-secret,", "api_key: sk-upstream-secret, organization: org-operator, extra_headers: {X-Operator: secret, Authorization: Bearer operator}, seed: 7,", 1)
+	everywhere := open(t, u, config+"  allow_client_side_credentials: true\n")
+	one := open(t, u, strings.Replace(config, "seed: 7,", "seed: 7, configurable_clientside_auth_params: [api_key, {api_base: 'http://127.0.0.1:[0-9]+'}],", 1))
+	tests := []struct {
+		name   string
+		s      *httptest.Server
+		body   string
+		status int
+		want   string
+	}{
+		{"an address that the operator's pattern passes", one, chat("fast", own), 200, "theirs"},
+		{"one that it does not", one, chat("fast", `,"api_key":"k","api_base":"http://evil.example/?http://127.0.0.1:1"`), 401, "api_base is not allowed"},
+		{"another deployment", one, chat("broken", own), 401, "is not allowed in request body"},
+		{"another deployment as a fallback", one, chat("fast", `,"api_key":"k","api_base":"http://127.0.0.1:1","fallbacks":["broken"]`), 500, "is not allowed in request body"},
+		{"an address without a key of its own", everywhere, chat("fast", `,"api_base":"`+theirs.URL+`"`), 400, "must bring its own api_key"},
+		{"an address inside, which nobody has vetted", everywhere, chat("fast", own), 500, "Connection error"},
 	}
-	if got := do(t, "POST", everywhere.URL+"/v1/chat/completions", chat("fast", `,"api_base":"`+theirs.URL+`"`)); got.status != 400 || !strings.Contains(got.text, "must bring its own api_key") {
-		t.Errorf("the gateway's key would have left: %d: %s", got.status, got.text)
-	}
-	one := open(t, u, strings.Replace(plain, "api_key: sk-upstream-secret,", "api_key: sk-upstream-secret, configurable_clientside_auth_params: [api_key, {api_base: 'http://127.0.0.1:[0-9]+'}],", 1))
-	if got := do(t, "POST", one.URL+"/v1/chat/completions", chat("fast", own)); got.status != 200 || !strings.Contains(got.text, "theirs") {
-		t.Errorf("%d: %s", got.status, got.text)
-	}
-	if got := do(t, "POST", one.URL+"/v1/chat/completions", chat("fast", `,"api_key":"k","api_base":"http://evil.example/?http://127.0.0.1:1"`)); got.status != 401 {
-		t.Errorf("an address that does not match: %d: %s", got.status, got.text)
-	}
-	if got := do(t, "POST", one.URL+"/v1/chat/completions", chat("broken", own)); got.status != 401 {
-		t.Errorf("another deployment: %d: %s", got.status, got.text)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := do(t, "POST", tt.s.URL+"/v1/chat/completions", tt.body)
+			if got.status != tt.status || !strings.Contains(got.text, tt.want) {
+				t.Errorf("%d, want %d and %q in %s", got.status, tt.status, tt.want, got.text)
+			}
+		})
 	}
 }
 
@@ -673,6 +686,10 @@ func TestForwardedHeaders(t *testing.T) {
 	do(t, "POST", open(t, u, plain+"  forward_client_headers_to_llm_api: true\n").URL+"/v1/chat/completions", chat("fast"), header...)
 	if seen.Get("x-trace") != "t1" || seen.Get("anthropic-beta") != "a1" {
 		t.Errorf("switched on: %v", seen)
+	}
+	do(t, "POST", open(t, u, plain+"  forward_client_headers_to_llm_api: true\n  litellm_key_header_name: X-Corp-Key\n").URL+"/v1/chat/completions", chat("fast"), append(header, "X-Corp-Key", "Bearer "+masterKey)...)
+	if seen.Get("X-Corp-Key") != "" || seen.Get("x-trace") != "t1" {
+		t.Errorf("the header of the key was forwarded: %v", seen)
 	}
 	if seen.Get("Authorization") != "Bearer sk-upstream-secret" || seen.Get("x-api-key") != "" || seen.Get("x-stainless-lang") != "" || seen.Get("Cookie") != "" {
 		t.Errorf("forwarded what must not be: %v", seen)

@@ -22,7 +22,7 @@ import (
 func (q *request) newQuery() (*dispatch.Query, error) {
 	f := fields{q: q}
 	query := &dispatch.Query{
-		Alias: q.rec.Alias, Operation: q.op, Header: q.r.Header, Tags: f.tags(),
+		Alias: q.alias, Operation: q.op, Header: q.r.Header, Tags: f.tags(),
 		InputTokens: len(q.raw) / bytesPerToken, OutputTokens: f.whole("max_tokens", "max_completion_tokens"),
 		Fallbacks:        f.fallbackList("fallbacks"),
 		DisableFallbacks: f.flag("disable_fallbacks"), SpecificDeployment: f.flag("specific_deployment"),

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -63,9 +64,11 @@ func (q *request) readBody() ([]byte, error) {
 		return nil, tooLarge(size, limit)
 	}
 	rc := http.NewResponseController(q.w)
-	_ = rc.SetReadDeadline(time.Now().Add(bodyTimeout)) // not every writer in a test has one
+	if size < 0 || size > fitsSocket { // else the stranger's time does
+		_ = rc.SetReadDeadline(time.Now().Add(bodyTimeout)) // not every writer in a test has one
+	}
 	defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
-	if size >= 0 {
+	if size >= 0 && size <= maxTrusted {
 		buf := make([]byte, size)
 		if _, err := io.ReadFull(q.r.Body, buf); err != nil {
 			return nil, unreadable(err)
@@ -76,15 +79,19 @@ func (q *request) readBody() ([]byte, error) {
 	if limit > 0 {
 		body = io.LimitReader(body, limit+1)
 	}
-	buf, err := io.ReadAll(body)
-	if err != nil {
+	var buf bytes.Buffer
+	buf.Grow(maxTrusted)
+	if _, err := buf.ReadFrom(body); err != nil {
 		return nil, unreadable(err)
 	}
-	if limit > 0 && int64(len(buf)) > limit {
-		return nil, tooLarge(int64(len(buf)), limit)
+	if got := int64(buf.Len()); limit > 0 && got > limit {
+		return nil, tooLarge(got, limit)
 	}
-	return buf, nil
+	return buf.Bytes(), nil
 }
+
+// maxTrusted is the longest body, in bytes, that memory is set aside for before it has come.
+const maxTrusted = 1 << 20
 
 func unreadable(err error) error {
 	message := "The request body ended before its announced length."

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -32,6 +33,7 @@ type request struct {
 	body   *openai.Request
 	// asked is the name as the caller wrote it, which the answer's model repeats; "" when the path gave the model.
 	asked string
+	alias string // what is asked of the router
 	// credentials are the body's own credential fields, where the operator allows them; nil mostly.
 	credentials map[string]string
 	forwarded   http.Header // the caller's headers for the upstream; nil mostly
@@ -131,7 +133,11 @@ func (q *request) fail(err error) {
 		q.rec.Outcome = record.Failure
 	}
 	if e.Cause != nil {
-		q.g.opts.Log.Error("call failed", "call_id", q.rec.ID, "error", e.Cause)
+		level := slog.LevelDebug // the access line has what the caller was told
+		if e.Status >= http.StatusInternalServerError {
+			level = slog.LevelWarn
+		}
+		q.g.opts.Log.Log(q.ctx, level, "call failed", "call_id", q.rec.ID, "error", e.Cause)
 	}
 	q.write(e)
 }

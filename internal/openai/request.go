@@ -58,8 +58,7 @@ func ParseRequest(op Operation, body []byte) (*Request, error) {
 	}
 	r := &Request{Operation: op, Body: body, Members: members}
 	for _, m := range members {
-		// Some upstreams match names without case. One that admission would not see must not reach them.
-		if bytes.EqualFold(m.Name, []byte("model")) && string(m.Name) != "model" {
+		if miscased(m.Name) {
 			return nil, &ParseError{Param: string(m.Name), Message: fmt.Sprintf("Unknown parameter %q: write it as 'model'.", m.Name)}
 		}
 	}
@@ -130,6 +129,12 @@ func (r *Request) Decode(v any) error {
 	return &ParseError{Message: err.Error()}
 }
 
+// miscased reports whether a name is "model" in another case. Some upstreams match names without case; one that
+// admission would not see must not reach them.
+func miscased(name []byte) bool {
+	return string(name) != "model" && bytes.EqualFold(name, []byte("model"))
+}
+
 // With returns a copy of the request with some top-level members replaced or added.
 func (r *Request) With(set []jsonscan.Field) (*Request, error) {
 	if len(set) == 0 {
@@ -151,7 +156,11 @@ func (r *Request) ExtraBody() ([]jsonscan.Field, error) {
 	}
 	fields := make([]jsonscan.Field, 0, len(members))
 	for _, m := range members {
-		if !IsGatewayField(m.Name) && string(m.Name) != "model" && string(m.Name) != "stream" {
+		switch {
+		case IsGatewayField(m.Name), string(m.Name) == "model", string(m.Name) == "stream":
+		case miscased(m.Name):
+			return nil, &ParseError{Param: "extra_body." + string(m.Name), Message: fmt.Sprintf("Unknown parameter %q: write it as 'model'.", m.Name)}
+		default:
 			fields = append(fields, jsonscan.Field{Name: string(m.Name), Value: m.Value})
 		}
 	}
@@ -165,7 +174,7 @@ var gatewayFields = map[string]bool{
 	"fallbacks": true, "context_window_fallbacks": true, "content_policy_fallbacks": true, "max_fallbacks": true, "disable_fallbacks": true,
 	"num_retries": true, "max_retries": true, "timeout": true, "request_timeout": true, "stream_timeout": true,
 	"specific_deployment": true, "priority": true, "drop_params": true, "additional_drop_params": true, "allowed_openai_params": true,
-	"extra_headers": true, "extra_body": true, "litellm_session_id": true, "litellm_trace_id": true, "litellm_call_id": true,
+	"extra_headers": true, "extra_body": true, "keepalive_seconds": true, "litellm_session_id": true, "litellm_trace_id": true, "litellm_call_id": true,
 	"prompt_id": true, "prompt_variables": true, "mock_response": true, "mock_tool_calls": true, "mock_timeout": true, "mock_delay": true,
 	"mock_testing_fallbacks": true, "mock_testing_context_fallbacks": true, "mock_testing_content_policy_fallbacks": true,
 	"mock_testing_rate_limit_error": true, "no-log": true, "custom_llm_provider": true, "user_config": true, "fastest_response": true,

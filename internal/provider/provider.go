@@ -83,7 +83,9 @@ func (s *Spec) Outgoing(r *openai.Request, further ...jsonscan.Field) (jsonscan.
 		return nil, err
 	}
 	for _, f := range extra {
-		set = appendNew(set, f)
+		if !s.omits([]byte(f.Name)) {
+			set = appendNew(set, f)
+		}
 	}
 	for _, f := range s.Defaults {
 		if _, given := jsonscan.Find(r.Members, f.Name); !given {

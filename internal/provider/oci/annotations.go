@@ -2,6 +2,7 @@ package oci
 
 import (
 	"encoding/json"
+	"strconv"
 
 	"tollgate/internal/jsonscan"
 )
@@ -134,10 +135,12 @@ func cohereCitations(raw, documents []byte) []annotation {
 	byID := map[string]document{}
 	var listed []document
 	if hasElements(documents) && json.Unmarshal(documents, &listed) == nil {
-		for _, d := range listed {
-			if id, ok := d["id"].(string); ok {
-				byID[id] = d
+		for i, d := range listed {
+			id, ok := d["id"].(string)
+			if !ok {
+				id = "doc_" + strconv.Itoa(i) // Cohere numbers documents without one
 			}
+			byID[id] = d
 		}
 	}
 	var out []annotation
@@ -146,11 +149,14 @@ func cohereCitations(raw, documents []byte) []annotation {
 			return
 		}
 		a := annotation{start: start, end: end, title: id, url: "document:" + id}
-		if title, ok := d["title"].(string); ok {
-			a.title = title
-		}
-		if url, ok := d["url"].(string); ok {
-			a.url = url
+		data, _ := d["data"].(map[string]any) // where Cohere's own form of a document has its members
+		for _, members := range []map[string]any{data, d} {
+			if title, ok := members["title"].(string); ok && title != "" {
+				a.title = title
+			}
+			if url, ok := members["url"].(string); ok && url != "" {
+				a.url = url
+			}
 		}
 		out = append(out, a)
 	}

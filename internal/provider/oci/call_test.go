@@ -196,8 +196,14 @@ func TestChat_LearnsRefusedParameters(t *testing.T) {
 // oci-wire 6 row 29: some dedicated clusters reject isStream; their answer comes in one piece, and the caller gets
 // a stream all the same.
 func TestChatStream_ClusterWithoutStreams(t *testing.T) {
+	for _, refused := range []string{"isStream is not supported", "Streaming is not supported by this endpoint", "Stream responses are not allowed"} {
+		t.Run(refused, func(t *testing.T) { replayAsStream(t, refused) })
+	}
+}
+
+func replayAsStream(t *testing.T, refused string) {
 	oci := &fakeOCI{answer: inTurn(
-		func() *http.Response { return refusal(400, `{"code":"400","message":"isStream is not supported"}`) },
+		func() *http.Response { return refusal(400, `{"code":"400","message":"`+refused+`"}`) },
 		func() *http.Response {
 			return answer(200, `{"chatResponse":{"apiFormat":"GENERIC","choices":[{"index":0,"message":{"role":"ASSISTANT","content":[{"type":"TEXT","text":"ok"}],"toolCalls":[{"id":"a","name":"f","arguments":"{}"}]},"finishReason":"stop"}],"usage":{"promptTokens":2,"completionTokens":1}}}`, false)
 		})}
@@ -215,6 +221,22 @@ func TestChatStream_ClusterWithoutStreams(t *testing.T) {
 	}
 	if oci.calls != 3 {
 		t.Errorf("%d calls, want 3: the second stream knows", oci.calls)
+	}
+}
+
+// A refusal that only sounds like one of streams is found out by the answer in one piece, and teaches nothing.
+func TestChatStream_RefusalThatSoundsLikeOne(t *testing.T) {
+	oci := &fakeOCI{answer: func(*http.Request, []byte) *http.Response {
+		return refusal(400, `{"code":"400","message":"the tool stream_video is not supported"}`)
+	}}
+	d := openDeployment(t, "model: oci/own", oci)
+	for range 2 {
+		if got := ask(t, d, parseRequest(t, hello), true); !strings.Contains(got.err, "stream_video") {
+			t.Errorf("%+v", got)
+		}
+	}
+	if oci.calls != 4 || d.learned(streamField) {
+		t.Errorf("%d calls, want 4; learned %v", oci.calls, d.learned(streamField))
 	}
 }
 
@@ -289,12 +311,17 @@ func TestCallID(t *testing.T) {
 
 func TestMaxOutput(t *testing.T) {
 	o := testOptions(&fakePrincipal{})
-	o.MaxOutput = func(model string) int { return map[string]int{"google.gemini-2.5-flash": 65536}[model] }
+	o.MaxOutput = func(model string) int {
+		return map[string]int{"google.gemini-2.5-flash": 65536, "xai.grok-4": 131072, "xai.grok-small": 9000}[model]
+	}
 	tests := []struct {
 		model, body string
 		want        int
 	}{
 		{"google.gemini-2.5-flash", hello, 65536},
+		{"xai.grok-4", hello, 16384}, // oci-wire 5: its window is 128k; the playground gives 16k
+		{"xai.grok-4", `{"messages":[{"role":"user","content":"a"}],"max_tokens":50000}`, 50000},
+		{"xai.grok-small", hello, 9000},
 		{"google.gemini-2.5-flash", `{"messages":[{"role":"user","content":"a"}],"max_tokens":20}`, 1024},
 		{"google.gemini-2.5-flash", `{"messages":[{"role":"user","content":"a"}],"max_tokens":2000}`, 2000},
 		{"cohere.command-latest", hello, 4000},

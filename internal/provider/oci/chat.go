@@ -69,17 +69,28 @@ func (d *Deployment) ChatStream(ctx context.Context, r *openai.Request) (openai.
 // send translates and sends a call. A model that turns out to refuse a parameter is asked again without it, when
 // parameters may be dropped, and the deployment remembers.
 func (d *Deployment) send(ctx context.Context, in *input, stream bool) (*http.Response, *outgoing, error) {
+	whole := false // a stream was refused: the answer is asked for in one piece
 	for resends := 0; ; resends++ {
-		out, err := d.translate(ctx, in, stream && !d.learned(streamField))
+		out, err := d.translate(ctx, in, stream && !whole && !d.learned(streamField))
 		if err != nil {
 			return nil, nil, err
 		}
 		resp, err := d.post(ctx, "chat", out.body, auth.BodyFromSum(out.sum, int64(len(out.body))))
 		if err == nil {
+			if whole {
+				d.learn(streamField)
+			}
 			return resp, out, nil
 		}
 		var refusal *provider.UpstreamError
-		if resends == maxResends || !errors.As(err, &refusal) || !d.adapt(refusal, in.drop, out) {
+		if resends == maxResends || !errors.As(err, &refusal) {
+			return nil, nil, err
+		}
+		if out.stream && refusesStream(refusal) {
+			whole = true
+			continue
+		}
+		if !in.drop || !d.adapt(refusal, out) {
 			return nil, nil, err
 		}
 	}
@@ -89,19 +100,19 @@ func (d *Deployment) send(ctx context.Context, in *input, stream bool) (*http.Re
 // caller gets it as a stream all the same.
 const streamField = "isStream"
 
-// adapt learns from a refusal; it reports whether the call is worth another try.
-func (d *Deployment) adapt(e *provider.UpstreamError, drop bool, out *outgoing) bool {
-	if e.Status != http.StatusBadRequest {
+// refusesStream reads a refusal generously, since no text is documented: what it costs to be wrong is one more call,
+// and only a call that works in one piece is remembered.
+func refusesStream(e *provider.UpstreamError) bool {
+	text := strings.ToLower(e.Param + " " + e.Message)
+	if e.Status != http.StatusBadRequest || !strings.Contains(text, "stream") {
 		return false
 	}
-	if out.stream && strings.Contains(e.Param+e.Message, streamField) {
-		d.learn(streamField)
-		return true
-	}
-	if !drop {
-		return false
-	}
-	if e.Code != "unsupported_value" && e.Code != "unsupported_parameter" {
+	return strings.Contains(text, "isstream") || strings.Contains(text, "support") || strings.Contains(text, "allow")
+}
+
+// adapt learns from a refusal of a parameter that may be dropped; it reports whether the call is worth another try.
+func (d *Deployment) adapt(e *provider.UpstreamError, out *outgoing) bool {
+	if e.Status != http.StatusBadRequest || (e.Code != "unsupported_value" && e.Code != "unsupported_parameter") {
 		return false
 	}
 	p, known := find(d.fam.format.params(), e.Param)
@@ -115,8 +126,8 @@ func (d *Deployment) adapt(e *provider.UpstreamError, drop bool, out *outgoing) 
 func (d *Deployment) replyTo(in *input, out *outgoing) *replyTo {
 	return &replyTo{
 		id: "chatcmpl-" + d.o.NewID(), created: d.o.Now().Unix(), model: d.spec.Model, format: d.fam.format,
-		functions: in.chat.Functions,
-		mint:      func(choice, index int, name string) string { return callID(out.sum, choice, index, name) },
+		functions: in.chat.Functions, stops: slices.Contains(out.sent, "stopSequences"),
+		mint: func(choice, index int, name string) string { return callID(out.sum, choice, index, name) },
 	}
 }
 
@@ -128,12 +139,19 @@ const defaultCap = 4000
 // empty, since the thinking has used it up.
 const thinkingFloor = 1024
 
+// windowCap bounds the cap of a caller who names none on a family whose catalogued bound is the whole window: as much
+// output as that would leave no room for the prompt. It is what Oracle's playground allows Grok.
+const windowCap = 16384
+
 // outputCap is the cap to send.
 func (d *Deployment) outputCap(p paramSet) int {
 	limit := p.limit
 	switch {
 	case limit == 0:
 		limit = d.o.MaxOutput(d.spec.Model)
+		if d.fam.wholeWindow {
+			limit = min(limit, windowCap)
+		}
 	case d.fam.thinks && !p.sendsValue("reasoningEffort", `"NONE"`):
 		limit = max(limit, thinkingFloor)
 	}

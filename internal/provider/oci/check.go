@@ -15,6 +15,9 @@ func (d *Deployment) Check() (warnings []string, err error) {
 	if region := d.settings.region; region != "" && !auth.KnownRegion(region) {
 		warnings = append(warnings, fmt.Sprintf("oci_region: %q is no region that this version knows; calls go to it all the same", region))
 	}
+	if d.settings.surface == surfaceOpenAI && d.fam.format != Generic {
+		warnings = append(warnings, "oci_surface: OCI's OpenAI surface is known to answer 400 \"Unsupported OpenAI operation\" for models of Cohere; actions serves them")
+	}
 	key, ok := d.principal.(*auth.APIKey)
 	if !ok {
 		return warnings, nil

@@ -28,6 +28,9 @@ type streamed struct {
 	finish   string // OCI's word
 	calls    callTracker
 	whole    []byte // Cohere's text so far, decoded: its last event repeats all of it
+	held     string // the end of COHERE's text that is not passed on yet, decoded; not in whole
+	told     bool   // an event of COHERE has come
+	nullKeys bool   // the first one had a finishReason of null, so that its presence says nothing
 }
 
 func newChunker(r *replyTo) *chunker {
@@ -72,8 +75,11 @@ func (c *chunker) event(data []byte) error {
 		return nil // usage alone
 	}
 	s := c.choice(p)
-	if c.format != Generic {
-		s.dropRepeats(&p, c.format)
+	switch c.format {
+	case Cohere:
+		c.dropRepeats(s, &p)
+	case CohereV2:
+		s.dropRepeatsV2(&p)
 	}
 	c.queue(s, p)
 	return nil
@@ -94,6 +100,7 @@ func (c *chunker) queue(s *streamed, p piece) {
 // answer queues what a whole answer makes, but for its end.
 func (c *chunker) answer(body []byte) error {
 	t, err := c.reader.answer(body, func(p piece) error {
+		p.text = c.withoutArtefact(p)
 		c.queue(c.choice(p), p)
 		return nil
 	})
@@ -115,40 +122,6 @@ func (c *chunker) choice(p piece) *streamed {
 	s := &streamed{index: max(p.index, 0)}
 	c.choices = append(c.choices, s)
 	return s
-}
-
-// dropRepeats takes out what Cohere says again. COHERE's event with tool calls and its last one hold the whole text,
-// and the last one may hold the calls; COHEREV2's last event may hold everything.
-func (s *streamed) dropRepeats(p *piece, format Format) {
-	v1 := format == Cohere
-	if len(s.whole) > 0 && (p.finished || (v1 && len(p.calls) > 0)) {
-		rest, extends := bytes.CutPrefix([]byte(p.text.String()), s.whole)
-		switch {
-		case extends && len(rest) > 0:
-			p.text = openai.Quote(string(rest))
-		case extends || v1:
-			p.text = nil
-		}
-		if extends && !v1 {
-			p.reasoning = nil
-		}
-	}
-	if v1 && len(p.calls) > 0 {
-		p.calls = p.calls[s.repeatedCalls(p.calls):]
-	}
-	if p.text != nil {
-		s.whole = append(s.whole, p.text.String()...)
-	}
-}
-
-// repeatedCalls tells how many of an event's calls have come before. COHERE's have no ids: a list that begins as the
-// calls so far do is that list again.
-func (s *streamed) repeatedCalls(calls []wireCall) int {
-	so := s.calls.calls
-	if len(so) == 0 || so[0].name != calls[0].name || string(so[0].args) != string(calls[0].args.Inner()) {
-		return 0
-	}
-	return min(len(so), len(calls))
 }
 
 // keepSources remembers citations until the end; an event that repeats them replaces them.
@@ -283,6 +256,11 @@ func (c *chunker) finish() {
 		c.choices = append(c.choices, &streamed{})
 	}
 	for i, s := range c.choices {
+		if s.held != "" {
+			p := piece{}
+			s.release(&p)
+			c.delta(s, p)
+		}
 		for _, call := range s.calls.calls {
 			if args := call.rest(); args != nil {
 				c.callDelta(s, call, false, args)

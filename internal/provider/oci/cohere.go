@@ -1,10 +1,8 @@
 package oci
 
 import (
-	"encoding/json"
 	"slices"
 	"strconv"
-	"strings"
 
 	"tollgate/internal/jsonscan"
 	"tollgate/internal/openai"
@@ -29,7 +27,7 @@ type cohereChat struct {
 
 // appendCohere writes the members of a COHERE chatRequest behind apiFormat, the stream's switch and the parameters.
 func (t *translation) appendCohere() error {
-	c, err := newCohereChat(normalHistory(t.chat.Messages))
+	c, err := newCohereChat(answerable(normalHistory(t.chat.Messages)))
 	if err != nil {
 		return err
 	}
@@ -41,10 +39,7 @@ func (t *translation) appendCohere() error {
 	if len(c.history) > 0 {
 		o.key("chatHistory")
 		o.open('[')
-		for i := 0; i < len(c.history); {
-			n := c.appendTurn(o, c.history[i:])
-			i += n
-		}
+		c.appendHistory(o)
 		o.close(']')
 	}
 	if len(c.results) > 0 {
@@ -84,15 +79,7 @@ func newCohereChat(messages []openai.Message) (*cohereChat, error) {
 		c.preamble = joinTexts(c.preamble, texts[head])
 		head++
 	}
-	rest := messages[head:]
-	if len(rest) == 0 { // nothing but instructions: the last of them is what the model answers
-		c.message, c.preamble = texts[len(texts)-1], nil
-		for _, text := range texts[:len(texts)-1] {
-			c.preamble = joinTexts(c.preamble, text)
-		}
-		return c, nil
-	}
-	c.split(rest)
+	c.split(messages[head:])
 	return c, nil
 }
 
@@ -128,41 +115,60 @@ func (c *cohereChat) split(rest []openai.Message) {
 	c.history = slices.Concat(rest[:last], rest[last+1:])
 }
 
-// appendTurn writes the entry that the first of turns makes, with the results behind it merged into one; it
-// returns how many it took. Entries without content are left out: OCI answers 400 to them (BerriAI/litellm#24796).
-func (c *cohereChat) appendTurn(o *jsonOut, turns []openai.Message) int {
-	m := turns[0]
-	switch m.Role {
-	case openai.RoleTool:
-		n := 1
-		for n < len(turns) && turns[n].Role == openai.RoleTool {
-			n++
+// appendHistory writes the entries of the history, neighbouring results merged into one. Entries without content are
+// left out: OCI answers 400 to them (BerriAI/litellm#24796). Results are answered by a CHATBOT entry: where the caller
+// went on without one, a placeholder stands for it, since OCI refuses a message behind a history that ends with results
+// (oracle/langchain-oracle#8).
+func (c *cohereChat) appendHistory(o *jsonOut) {
+	unanswered := false // the last entry holds results
+	answer := func() {
+		if unanswered {
+			appendHistoryText(o, "CHATBOT", placeholder)
+			unanswered = false
 		}
-		o.open('{')
-		o.strMember("role", "TOOL")
-		o.key("toolResults")
-		c.appendResults(o, turns[:n])
-		o.close('}')
-		return n
-	case openai.RoleAssistant:
-		c.appendChatbot(o, m)
-		return 1
 	}
-	role := "USER"
-	if isSystem(m) {
-		role = "SYSTEM"
+	for i := 0; i < len(c.history); {
+		m := c.history[i]
+		i++
+		switch {
+		case m.Role == openai.RoleTool:
+			start := i - 1
+			for i < len(c.history) && c.history[i].Role == openai.RoleTool {
+				i++
+			}
+			answer()
+			o.open('{')
+			o.strMember("role", "TOOL")
+			o.key("toolResults")
+			c.appendResults(o, c.history[start:i])
+			o.close('}')
+			unanswered = true
+		case m.Role == openai.RoleAssistant:
+			if c.appendChatbot(o, m) {
+				unanswered = false
+			}
+		case !textOf(m).Blank():
+			answer()
+			role := "USER"
+			if isSystem(m) {
+				role = "SYSTEM"
+			}
+			appendHistoryText(o, role, textOf(m))
+		}
 	}
-	if text := textOf(m); !text.Blank() {
-		o.open('{')
-		o.strMember("role", role)
-		o.textMember("message", text)
-		o.close('}')
-	}
-	return 1
+	answer()
 }
 
-// appendChatbot leaves out calls that have no result: Command A refuses them (oracle/langchain-oracle#10).
-func (c *cohereChat) appendChatbot(o *jsonOut, m openai.Message) {
+func appendHistoryText(o *jsonOut, role string, text openai.Text) {
+	o.open('{')
+	o.strMember("role", role)
+	o.textMember("message", text)
+	o.close('}')
+}
+
+// appendChatbot leaves out calls that have no result: Command A refuses them (oracle/langchain-oracle#10). It reports
+// whether anything was left to write.
+func (c *cohereChat) appendChatbot(o *jsonOut, m openai.Message) bool {
 	calls := make([]openai.ToolCall, 0, len(m.ToolCalls))
 	for _, call := range m.ToolCalls {
 		if c.answered[call.ID] {
@@ -171,7 +177,7 @@ func (c *cohereChat) appendChatbot(o *jsonOut, m openai.Message) {
 	}
 	text := textOf(m)
 	if len(calls) == 0 && text.Blank() {
-		return
+		return false
 	}
 	o.open('{')
 	o.strMember("role", "CHATBOT")
@@ -187,6 +193,7 @@ func (c *cohereChat) appendChatbot(o *jsonOut, m openai.Message) {
 		o.close(']')
 	}
 	o.close('}')
+	return true
 }
 
 func (c *cohereChat) appendCall(o *jsonOut, call cohereCall) {
@@ -268,125 +275,4 @@ func isObject(text []byte) bool {
 		return false
 	}
 	return false
-}
-
-// pythonTypes are COHERE's names of the JSON types. OCI answers 500 to a bare "List"
-// (BerriAI/litellm#30646).
-var pythonTypes = map[string]string{"string": "str", "integer": "int", "number": "float", "boolean": "bool", "array": "list", "object": "dict"}
-
-// cohereTools writes tools with flat parameter definitions. What those cannot say of a parameter (its values, its
-// bounds, what is nested in it) goes into the description.
-func (t *translation) cohereTools() error {
-	if len(t.tools) == 0 {
-		return nil
-	}
-	o := &t.out
-	o.key("tools")
-	o.open('[')
-	for _, tool := range t.tools {
-		rewritten, err := t.fam.rewriteSchema("tools."+tool.Name+".parameters", tool.Parameters)
-		if err != nil {
-			return err
-		}
-		o.open('{')
-		o.strMember("name", tool.Name)
-		o.key("description")
-		if tool.Description.Empty() {
-			o.str(tool.Name)
-		} else {
-			o.raw(tool.Description)
-		}
-		o.key("parameterDefinitions")
-		if err := appendDefinitions(o, rewritten); err != nil {
-			return err
-		}
-		o.close('}')
-	}
-	o.close(']')
-	return nil
-}
-
-func appendDefinitions(o *jsonOut, rewritten []byte) error {
-	var root struct {
-		Required   []string        `json:"required"`
-		Properties json.RawMessage `json:"properties"`
-	}
-	if err := json.Unmarshal(rewritten, &root); err != nil {
-		return &openai.ParseError{Param: "tools", Message: "Invalid schema in 'tools': " + err.Error() + "."}
-	}
-	o.open('{')
-	members, err := jsonscan.Object(root.Properties, nil)
-	if err == nil {
-		for _, p := range members {
-			o.comma()
-			o.b = append(jsonscan.AppendString(o.b, string(p.Name)), ':')
-			appendDefinition(o, p.Value, slices.Contains(root.Required, string(p.Name)))
-		}
-	}
-	o.close('}')
-	return nil
-}
-
-// appendDefinition writes one parameter.
-func appendDefinition(o *jsonOut, raw []byte, required bool) {
-	members, _ := jsonscan.Object(raw, nil)
-	kind, description := "str", ""
-	rest := members[:0:0]
-	for _, m := range members {
-		switch string(m.Name) {
-		case "type":
-			if python, ok := pythonTypes[openai.Text(m.Value).String()]; ok {
-				kind = python
-			}
-		case "description":
-			description = openai.Text(m.Value).String()
-		default:
-			rest = append(rest, m)
-		}
-	}
-	if len(rest) > 0 {
-		var more jsonOut
-		more.open('{')
-		for _, m := range rest {
-			more.comma()
-			more.b = append(jsonscan.AppendString(more.b, string(m.Name)), ':')
-			more.raw(m.Value)
-		}
-		more.close('}')
-		if string(more.b) != `{"items":{}}` && string(more.b) != `{"properties":{}}` {
-			description = strings.TrimSpace(description + " JSON schema: " + string(more.b))
-		}
-	}
-	o.open('{')
-	o.strMember("type", kind)
-	if description != "" {
-		o.strMember("description", description)
-	}
-	o.rawMember("isRequired", boolText(required))
-	o.close('}')
-}
-
-// cohereFormat writes responseFormat: COHERE and COHEREV2 have no JSON_SCHEMA, a schema stands beside JSON_OBJECT.
-func (t *translation) cohereFormat() error {
-	f := t.chat.ResponseFormat
-	if f.Type == "" {
-		return nil
-	}
-	o := &t.out
-	o.key("responseFormat")
-	o.open('{')
-	if f.Type == openai.FormatText {
-		o.strMember("type", "TEXT")
-	} else {
-		o.strMember("type", "JSON_OBJECT")
-		if f.Schema != nil {
-			rewritten, err := t.fam.rewriteSchema("response_format.json_schema.schema", f.Schema)
-			if err != nil {
-				return err
-			}
-			o.rawMember("schema", rewritten)
-		}
-	}
-	o.close('}')
-	return nil
 }

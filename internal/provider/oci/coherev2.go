@@ -14,7 +14,7 @@ func (t *translation) appendCohereV2(ctx context.Context) error {
 	o := &t.out
 	o.key("messages")
 	o.open('[')
-	for i, m := range normalHistory(t.chat.Messages) {
+	for i, m := range answerable(normalHistory(t.chat.Messages)) {
 		if err := t.cohereV2Message(ctx, "messages["+strconv.Itoa(i)+"]", m); err != nil {
 			return err
 		}
@@ -122,20 +122,15 @@ func (t *translation) cohereV2Part(ctx context.Context, path string, role openai
 	return nil
 }
 
-// cohereV2Tools writes tools, which are nested here, and toolsChoice, which is a bare word and has no AUTO. One
-// function is forced by offering no other.
+// cohereV2Tools writes tools, which are nested here, and toolsChoice, which is a bare word and has no AUTO.
 func (t *translation) cohereV2Tools() error {
 	if len(t.tools) == 0 {
 		return nil
 	}
 	o := &t.out
-	choice := t.chat.ToolChoice
 	o.key("tools")
 	o.open('[')
 	for _, tool := range t.tools {
-		if choice.Mode == openai.ChoiceFunction && tool.Name != choice.Name {
-			continue
-		}
 		parameters, err := t.fam.rewriteSchema("tools."+tool.Name+".parameters", tool.Parameters)
 		if err != nil {
 			return err
@@ -153,7 +148,7 @@ func (t *translation) cohereV2Tools() error {
 		o.close('}')
 	}
 	o.close(']')
-	switch choice.Mode {
+	switch t.chat.ToolChoice.Mode {
 	case openai.ChoiceRequired, openai.ChoiceFunction:
 		o.strMember("toolsChoice", "REQUIRED")
 	case openai.ChoiceNone:

@@ -197,6 +197,28 @@ func thinkingEffort(v []byte) ([]byte, string) {
 	return []byte(`{"type":"ENABLED"}`), ""
 }
 
+// safetyMode is enum, with Cohere's own word for none.
+func safetyMode(v []byte) ([]byte, string) {
+	word, problem := enum(v)
+	if string(word) == `"NONE"` {
+		return []byte(`"OFF"`), ""
+	}
+	return word, problem
+}
+
+// citationQuality turns COHERE's word into COHEREV2's options.
+func citationQuality(v []byte) ([]byte, string) {
+	word, problem := enum(v)
+	if problem != "" {
+		return nil, problem
+	}
+	var o jsonOut
+	o.open('{')
+	o.rawMember("mode", word)
+	o.close('}')
+	return o.b, ""
+}
+
 // citationMode turns {"mode":"fast"} into COHEREV2's form.
 func citationMode(v []byte) ([]byte, string) {
 	var in struct {

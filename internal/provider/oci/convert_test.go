@@ -27,6 +27,8 @@ func TestConverters(t *testing.T) {
 		{"thinking", thinking, `{"type":"enabled","token_budget":5}`, `{"type":"ENABLED","tokenBudget":5}`, ""}, {"thinking", thinking, `{"type":"disabled"}`, `{"type":"DISABLED"}`, ""}, {"thinking", thinking, `5`, "", "an object with 'type' and 'token_budget'"},
 		{"effort as a switch", thinkingEffort, `"high"`, `{"type":"ENABLED"}`, ""}, {"effort as a switch", thinkingEffort, `"disable"`, `{"type":"DISABLED"}`, ""}, {"effort as a switch", thinkingEffort, `5`, "", "a string"},
 		{"citations", citationMode, `{"mode":"accurate"}`, `{"mode":"ACCURATE"}`, ""}, {"citations", citationMode, `{}`, "", "an object with 'mode'"},
+		{"safety", safetyMode, `"none"`, `"OFF"`, ""}, {"safety", safetyMode, `"strict"`, `"STRICT"`, ""}, {"safety", safetyMode, `1`, "", "a string"},
+		{"citation quality", citationQuality, `"off"`, `{"mode":"OFF"}`, ""}, {"citation quality", citationQuality, `1`, "", "a string"},
 		{"documents", documents, `[]`, "", ""}, {"documents", documents, `["a",{"b":null,"c":[1]}]`, `[{"snippet":"a"},{"c":"[1]"}]`, ""}, {"documents", documents, `[5]`, "", "an array of strings or objects"}, {"documents", documents, `{}`, "", "an array of strings or objects"},
 	}
 	for _, tt := range tests {

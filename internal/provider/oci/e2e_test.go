@@ -25,6 +25,12 @@ type cloud struct {
 	keyFile string
 }
 
+// Dedicated endpoints that refuse streams.
+const (
+	simEndpoint       = "ocid1.generativeaiendpoint.oc1.us-chicago-1.aaaaaaaawhole"
+	simCohereEndpoint = "ocid1.generativeaiendpoint.oc1.us-chicago-1.aaaaaaaacohere"
+)
+
 const simUser, simTenancy = "ocid1.user.oc1..aaaaaaaauser", "ocid1.tenancy.oc1..aaaaaaaatenancy"
 
 func newCloud(t *testing.T) *cloud {
@@ -37,7 +43,12 @@ func newCloud(t *testing.T) *cloud {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sim, err := ocisim.New(ocisim.Options{APIKeys: []string{"sk-genai"}, Seed: 1})
+	sim, err := ocisim.New(ocisim.Options{
+		APIKeys: []string{"sk-genai"}, Seed: 1,
+		Scenario: &ocisim.Scenario{Endpoints: []ocisim.Endpoint{
+			{ID: simEndpoint, Model: "meta.llama-3.3-70b-instruct", NoStream: true}, {ID: simCohereEndpoint, Model: "cohere.command-latest", NoStream: true},
+		}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

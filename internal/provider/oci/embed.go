@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -69,7 +70,7 @@ func (d *Deployment) Embed(ctx context.Context, r *openai.Request) (*openai.Resp
 }
 
 func (d *Deployment) readEmbed(ctx context.Context, r *openai.Request) (*embedRequest, error) {
-	members, err := d.members(r)
+	members, omitted, err := d.members(r)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +101,7 @@ func (d *Deployment) readEmbed(ctx context.Context, r *openai.Request) (*embedRe
 	if err != nil {
 		return nil, err
 	}
-	req.fields, req.dropped = params.fields, params.refused
+	req.fields, req.dropped = params.fields, sortedNames(slices.Concat(omitted, params.refused))
 	if req.inputs, err = readInputs(input); err != nil {
 		return nil, err
 	}

@@ -229,3 +229,12 @@ func TestRerank_Refusals(t *testing.T) {
 		}
 	}
 }
+
+// What additional_drop_params leaves out is named here as in chat.
+func TestEmbed_NamesOmitted(t *testing.T) {
+	e := &embedder{}
+	_, dropped, err := embed(t, "model: oci/cohere.embed-v4.0\nadditional_drop_params: [dimensions]", `{"input":"a","dimensions":512}`, e)
+	if err != nil || !slices.Equal(dropped, []string{"dimensions"}) || e.bodies[0]["outputDimensions"] != nil {
+		t.Errorf("dropped %q of %v, %v", dropped, e.bodies, err)
+	}
+}

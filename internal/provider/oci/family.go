@@ -39,6 +39,7 @@ type family struct {
 	noEmptyText    bool // an empty text part makes OCI fail
 	oneCallPerTurn bool // several calls in one turn of the history are refused
 	thinks         bool // hidden thinking counts against the cap
+	wholeWindow    bool // catalogues give the whole window as the bound of the answer
 }
 
 var (
@@ -62,15 +63,15 @@ var families = []family{
 		onOpenAI: true, developerRole: true, textAndImages: true, refuses: sampling},
 
 	{name: "xai-mini", match: []string{"xai.grok-3-mini*"}, format: Generic, capName: "maxTokens", schema: schema.Strict,
-		onOpenAI: true, refuses: append([]string{"stop"}, penalties...), efforts: []string{"LOW", "HIGH"}},
+		onOpenAI: true, wholeWindow: true, refuses: append([]string{"stop"}, penalties...), efforts: []string{"LOW", "HIGH"}},
 	{name: "xai-effort", match: []string{"xai.grok-4.3*", "xai.grok-4.6*"}, format: Generic, capName: "maxTokens", schema: schema.Strict,
-		onOpenAI: true, refuses: append([]string{"stop"}, penalties...)},
+		onOpenAI: true, wholeWindow: true, refuses: append([]string{"stop"}, penalties...)},
 	{name: "xai-plain", match: []string{"xai.grok-*non-reasoning*", "xai.grok-3*"}, format: Generic, capName: "maxTokens", schema: schema.Strict,
-		onOpenAI: true, refuses: append([]string{"reasoning_effort"}, penalties...)},
+		onOpenAI: true, wholeWindow: true, refuses: append([]string{"reasoning_effort"}, penalties...)},
 	{name: "xai-reasoning", match: []string{"xai.grok-4*", "xai.grok-code*"}, format: Generic, capName: "maxTokens", schema: schema.Strict,
-		onOpenAI: true, refuses: append([]string{"stop", "reasoning_effort"}, penalties...)},
+		onOpenAI: true, wholeWindow: true, refuses: append([]string{"stop", "reasoning_effort"}, penalties...)},
 	{name: "xai", match: []string{"xai.*"}, format: Generic, capName: "maxTokens", schema: schema.Strict,
-		onOpenAI: true, refuses: penalties},
+		onOpenAI: true, wholeWindow: true, refuses: penalties},
 
 	{name: "google", match: []string{"google.*"}, format: Generic, capName: "maxTokens", schema: schema.Google,
 		noEmptyText: true, oneCallPerTurn: true, thinks: true},

@@ -83,20 +83,24 @@ func resultsBehind(messages []openai.Message, i int) []openai.Message {
 	return messages[i+1 : end]
 }
 
-// allowedTools are the functions that the model may call: other kinds of tools are left out, since OCI has none
-// (BerriAI/litellm#31449: one of them must not fail the request), and so are those that tool_choice excludes.
-func allowedTools(chat *openai.Chat) []openai.Tool {
-	out := make([]openai.Tool, 0, len(chat.Tools))
-	for _, t := range chat.Tools {
-		if t.Type != "function" {
-			continue
+// answerable gives a conversation that holds nothing but instructions a user's turn, which Cohere's models need: the
+// last instruction is what the model answers.
+func answerable(messages []openai.Message) []openai.Message {
+	last := -1
+	for i, m := range messages {
+		switch {
+		case !isSystem(m):
+			return messages
+		case !noText(m.Content):
+			last = i
 		}
-		if allowed := chat.ToolChoice.Allowed; allowed != nil && !slices.Contains(allowed, t.Name) {
-			continue
-		}
-		out = append(out, t)
 	}
-	return out
+	if last < 0 {
+		last = len(messages) - 1
+	}
+	messages = slices.Clone(messages)
+	messages[last].Role = openai.RoleUser
+	return messages
 }
 
 // unwrapArguments undoes one level of JSON in JSON: some models write the arguments' text as a text again

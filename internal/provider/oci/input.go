@@ -15,14 +15,16 @@ import (
 // together.
 type input struct {
 	chat    *openai.Chat
-	drop    bool     // parameters that the model does not take are left out instead of refused
-	allowed []string // parameters that are sent whatever the table says
-	size    int      // of the caller's body, in bytes
+	members []jsonscan.Field // what chat was read from
+	omitted []string         // parameters of the caller's that additional_drop_params has left out
+	drop    bool             // parameters that the model does not take are left out instead of refused
+	allowed []string         // parameters that are sent whatever the table says
+	size    int              // of the caller's body, in bytes
 }
 
 // readChat reads a chat request. Errors are an *openai.ParseError.
 func (d *Deployment) readChat(r *openai.Request) (*input, error) {
-	members, err := d.members(r)
+	members, omitted, err := d.members(r)
 	if err != nil {
 		return nil, err
 	}
@@ -30,26 +32,32 @@ func (d *Deployment) readChat(r *openai.Request) (*input, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &input{chat: chat, drop: d.dropParams(r), size: len(r.Body)}
+	in := &input{chat: chat, members: members, omitted: omitted, drop: d.dropParams(r), size: len(r.Body)}
 	in.allowed = append(in.allowed, d.spec.Params.AllowedOpenAIParams...)
 	in.allowed = append(in.allowed, stringList(r, "allowed_openai_params")...)
 	return in, nil
 }
 
 // members are the effective top-level members of a call: extra_body wins over the body, and the body over the
-// deployment's defaults. The gateway's own are left out, and those that the deployment or the caller omits.
-func (d *Deployment) members(r *openai.Request) ([]jsonscan.Field, error) {
+// deployment's defaults. The gateway's own are left out, and those that the deployment or the caller omits; omitted
+// names what of the caller's these are.
+func (d *Deployment) members(r *openai.Request) (out []jsonscan.Field, omitted []string, err error) {
 	fields, err := r.ExtraBody()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	omit := append(stringList(r, "additional_drop_params"), d.spec.Omit...)
-	out := make([]jsonscan.Field, 0, len(fields)+len(r.Members)+len(d.spec.Defaults))
+	out = make([]jsonscan.Field, 0, len(fields)+len(r.Members)+len(d.spec.Defaults))
 	given := func(name string) bool {
 		return slices.ContainsFunc(out, func(f jsonscan.Field) bool { return f.Name == name })
 	}
 	add := func(f jsonscan.Field) {
-		if !slices.Contains(omit, f.Name) && !given(f.Name) {
+		switch {
+		case slices.Contains(omit, f.Name):
+			if string(f.Value) != "null" {
+				omitted = append(omitted, f.Name)
+			}
+		case !given(f.Name):
 			out = append(out, f)
 		}
 	}
@@ -61,10 +69,11 @@ func (d *Deployment) members(r *openai.Request) ([]jsonscan.Field, error) {
 			add(jsonscan.Field{Name: string(m.Name), Value: m.Value})
 		}
 	}
+	callers := len(omitted)
 	for _, f := range d.spec.Defaults {
 		add(f)
 	}
-	return out, nil
+	return out, omitted[:callers], nil
 }
 
 // dropParams is the deployment's drop_params, or the caller's for this call.

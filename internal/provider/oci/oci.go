@@ -4,7 +4,7 @@
 // The way of a request reads: input.go (what the caller and the deployment ask for), family.go and params.go (what
 // the model takes), generic.go, cohere.go and coherev2.go (the three formats), call.go (sign and send), reply.go and
 // stream.go (the way back). embed.go and rerank.go are the other two operations; surface.go decides when a call goes
-// by OCI's own OpenAI-shaped surface instead, where nothing needs translating.
+// by OCI's own OpenAI-shaped surface instead, where little needs translating: surfacebody.go has it.
 package oci
 
 import (
@@ -24,7 +24,8 @@ type Options struct {
 	// Getenv looks up environment variables; nil means that none is set.
 	Getenv func(name string) string
 	// MaxOutput tells the most tokens that a model can answer with, by its upstream id; 0 when unknown. It becomes
-	// the cap of callers who name none. nil knows no model.
+	// the cap of callers who name none, within 16384 where that bound is the model's whole window (Grok's). nil knows
+	// no model.
 	MaxOutput func(model string) int
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time

@@ -48,7 +48,7 @@ var (
 	cohereShared = append([]param{
 		{"stop stopSequences stop_sequences", "stopSequences", stopList, ""},
 		{"documents", "documents", documents, "[]"},
-		{"safety_mode safetyMode", "safetyMode", enum, ""},
+		{"safety_mode safetyMode", "safetyMode", safetyMode, ""},
 		{"search_queries_only isSearchQueriesOnly is_search_queries_only", "isSearchQueriesOnly", boolean, "false"},
 		{"raw_prompting isRawPrompting is_raw_prompting", "isRawPrompting", boolean, "false"},
 	}, sharedParams...)
@@ -64,6 +64,7 @@ var (
 		{"reasoning_effort reasoningEffort", "thinking", thinkingEffort, ""},
 		{"thinking", "thinking", thinking, ""},
 		{"citation_options citationOptions", "citationOptions", citationMode, ""},
+		{"citation_quality citationQuality", "citationOptions", citationQuality, ""}, // COHERE's name of the mode
 		{"strict_tools isStrictToolsEnabled is_strict_tools_enabled", "isStrictToolsEnabled", boolean, "false"},
 		{"logprobs isLogProbsEnabled", "isLogProbsEnabled", boolean, "false"},
 	}, cohereShared...)
@@ -187,6 +188,11 @@ func sortParams(fam *family, params []jsonscan.Field, hasTools bool, learned fun
 			continue
 		}
 		p, known := find(table, f.Name)
+		if f.Name == "n" || f.Name == "numGenerations" {
+			if _, err := positive(f); err != nil {
+				return s, err
+			}
+		}
 		switch {
 		case known && p.name() == "parallel_tool_calls" && !hasTools: // nothing to be parallel
 		case slices.Contains(allowed, f.Name):

@@ -14,6 +14,7 @@ type replyTo struct {
 	model     string
 	format    Format
 	functions bool // the caller speaks of functions, the older form of tools, and wants to be answered so
+	stops     bool // stop sequences were sent
 	mint      func(choice, index int, name string) string
 }
 
@@ -32,6 +33,7 @@ func (r *replyTo) completion(body []byte) ([]byte, error) {
 	o.open('[')
 	reader := wireReader{format: r.format}
 	tail, err := reader.answer(body, func(p piece) error {
+		p.text = r.withoutArtefact(p)
 		r.choice(&o, p)
 		return nil
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"tollgate/internal/jsonscan"
 	"tollgate/internal/openai"
@@ -50,7 +51,7 @@ func (d *Deployment) Rerank(ctx context.Context, r *openai.Request) (*openai.Res
 }
 
 func (d *Deployment) readRerank(r *openai.Request) (*rerankRequest, error) {
-	members, err := d.members(r)
+	members, omitted, err := d.members(r)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +79,7 @@ func (d *Deployment) readRerank(r *openai.Request) (*rerankRequest, error) {
 		return nil, &openai.ParseError{Param: "documents", Message: "Missing required parameter: 'documents'."}
 	}
 	params, err := d.sortFields(r, rest, rerankParams)
-	req.fields, req.dropped = params.fields, params.refused
+	req.fields, req.dropped = params.fields, sortedNames(slices.Concat(omitted, params.refused))
 	return req, err
 }
 

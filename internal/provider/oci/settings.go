@@ -73,10 +73,13 @@ type settings struct {
 // needsPrincipal reports whether calls have to be signed, or may be: a GenAI API key serves the OpenAI-shaped surface
 // alone, which has neither Cohere's models nor dedicated clusters.
 func (s *settings) needsPrincipal(fam *family) bool {
-	if s.apiKey.Empty() || fam.format != Generic || s.endpoint != "" || s.surface == surfaceActions {
+	switch {
+	case s.apiKey.Empty() || s.endpoint != "" || s.surface == surfaceActions:
 		return true
+	case s.surface == surfaceOpenAI:
+		return false
 	}
-	return s.surface != surfaceOpenAI && s.credentials.configured()
+	return fam.format != Generic || s.credentials.configured()
 }
 
 // configured reports whether the operator said who signs.

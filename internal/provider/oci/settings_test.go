@@ -53,12 +53,26 @@ func TestOpen_Errors(t *testing.T) {
 		{"model: oci/m\noci_serving_mode: DEDICATED", "oci: litellm_params.oci_serving_mode is DEDICATED, but there is no oci_endpoint_id"},
 		{"model: oci/m\napi_base: inference.example", "oci: litellm_params.api_base: expected http:// or https:// and a host, without a user name"},
 		{"model: oci/m\napi_base: https://u:p@h", "oci: litellm_params.api_base: expected http:// or https:// and a host, without a user name"},
-		{"model: oci/cohere.command-latest\noci_surface: openai", "oci: litellm_params.oci_surface: OCI's OpenAI surface does not serve Cohere's models; use actions"},
+		{"model: oci/cohere.command-r-plus-08-2024\noci_surface: openai", "oci: litellm_params.oci_surface: OCI's OpenAI surface does not serve Cohere's R models; use actions"},
 		{"model: oci/m\noci_compartment_id: ''\noci_user: u", "oci: no compartment: set litellm_params.oci_compartment_id or OCI_COMPARTMENT_ID"},
 	}
 	for _, tt := range tests {
 		if _, err := New(testOptions(&fakePrincipal{})).Open(readSpec(t, tt.params)); err == nil || err.Error() != tt.want {
 			t.Errorf("%q:\n got %v\nwant %s", tt.params, err, tt.want)
+		}
+	}
+}
+
+// oci-wire 3.2 and 1.7: the facts know of the R series alone that /openai/v1 does not serve it; the others of Cohere's
+// models are tried, with a warning.
+func TestCheck_CohereOnOpenAISurface(t *testing.T) {
+	for params, want := range map[string]int{
+		"model: oci/cohere.command-latest\noci_surface: openai": 1, "model: oci/cohere.command-latest\noci_surface: openai\napi_key: sk-x": 1,
+		"model: oci/cohere.command-latest": 0, "model: oci/xai.grok-4\noci_surface: openai": 0,
+	} {
+		warnings, err := openWith(t, testOptions(&fakePrincipal{}), params, nil).Check()
+		if err != nil || len(warnings) != want || (want > 0 && !strings.Contains(warnings[0], "Unsupported OpenAI operation")) {
+			t.Errorf("%q: %q, %v", params, warnings, err)
 		}
 	}
 }

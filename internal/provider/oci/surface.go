@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
 	"tollgate/internal/jsonscan"
 	"tollgate/internal/openai"
@@ -18,8 +19,8 @@ func (d *Deployment) openCompat() (*compat.Client, error) {
 	if d.settings.surface == surfaceActions || (d.settings.surface == surfaceAuto && d.fam.format != Generic) {
 		return nil, nil
 	}
-	if d.settings.surface == surfaceOpenAI && d.fam.format != Generic {
-		return nil, errors.New("oci: litellm_params.oci_surface: OCI's OpenAI surface does not serve Cohere's models; use actions")
+	if d.settings.surface == surfaceOpenAI && strings.HasPrefix(strings.ToLower(d.spec.Model), "cohere.command-r") {
+		return nil, errors.New("oci: litellm_params.oci_surface: OCI's OpenAI surface does not serve Cohere's R models; use actions")
 	}
 	if d.spec.Egress == nil {
 		return nil, nil
@@ -68,27 +69,6 @@ func (d *Deployment) prefersOpenAI(in *input) bool {
 // does so beside tools (vercel/ai#21153).
 func (d *Deployment) needsFold(chat *openai.Chat) bool {
 	return d.fam.vendor == "meta" && len(chat.Tools) > 0 && isSystem(chat.Messages[0])
-}
-
-// folded is a list of messages whose first one is the user's.
-func folded(messages []byte) ([]byte, error) {
-	elements, err := jsonscan.Array(messages, nil)
-	if err != nil || len(elements) == 0 {
-		return messages, err
-	}
-	first, err := jsonscan.Object(elements[0], nil)
-	if err != nil {
-		return messages, err
-	}
-	var o jsonOut
-	o.b = make([]byte, 0, len(messages))
-	o.open('[')
-	o.raw(jsonscan.Splice(elements[0], first, []jsonscan.Field{{Name: "role", Value: []byte(`"user"`)}}, nil).Bytes())
-	for _, e := range elements[1:] {
-		o.raw(e)
-	}
-	o.close(']')
-	return o.b, nil
 }
 
 // hasOtherMedia reports whether a call sends or wants more than texts and images.
@@ -161,49 +141,4 @@ func (s *droppedStream) Meta() openai.Meta {
 func (s *droppedStream) OnWait(f func()) bool {
 	w, ok := s.Stream.(openai.Waiter)
 	return ok && w.OnWait(f)
-}
-
-// outgoingOpenAI is the body for the OpenAI-shaped surface: the caller's text, with the model and the stream's
-// members set, max_tokens under the name that the model knows, and what it refuses left out when that is allowed.
-func (d *Deployment) outgoingOpenAI(r *openai.Request, in *input, stream bool) (jsonscan.Parts, []string, error) {
-	set := []jsonscan.Field{{Name: "model", Value: jsonscan.Text(d.spec.Model)}}
-	omit := slices.Clone(d.spec.Omit)
-	if stream {
-		set = append(set, jsonscan.Field{Name: "stream", Value: []byte("true")}, compat.WithUsage(r))
-	} else {
-		omit = append(omit, "stream", "stream_options")
-	}
-	if messages, ok := r.Get("messages"); ok && d.needsFold(in.chat) {
-		messages, err := folded(messages)
-		if err != nil {
-			return nil, nil, err
-		}
-		set = append(set, jsonscan.Field{Name: "messages", Value: messages})
-	}
-	names := make([]string, 0, len(in.chat.Params))
-	for _, f := range in.chat.Params {
-		names = append(names, f.Name)
-	}
-	var dropped []string
-	for _, f := range in.chat.Params {
-		p, known := find(genericParams, f.Name)
-		switch {
-		case f.Name == "max_tokens" && d.fam.capName == "maxCompletionTokens":
-			omit = append(omit, f.Name)
-			if !slices.Contains(names, "max_completion_tokens") {
-				set = append(set, jsonscan.Field{Name: "max_completion_tokens", Value: f.Value})
-			}
-		case known && d.fam.rejects(p) && !slices.Contains(in.allowed, f.Name) && (in.drop || isNeutral(f.Value, p.neutral)):
-			omit = append(omit, f.Name)
-			if !isNeutral(f.Value, p.neutral) {
-				dropped = append(dropped, f.Name)
-			}
-		}
-	}
-	slices.Sort(dropped)
-	spec := d.spec
-	spec.Omit = omit
-	spec.Defaults = slices.DeleteFunc(slices.Clone(spec.Defaults), func(f jsonscan.Field) bool { return slices.Contains(omit, f.Name) })
-	body, err := spec.Outgoing(r, set...)
-	return body, dropped, err
 }

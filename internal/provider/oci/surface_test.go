@@ -95,7 +95,22 @@ func TestChat_OpenAISurfaceBody(t *testing.T) {
 			`{"model":"xai.grok-4","max_tokens":7,"messages":[{"role":"user","content":"Q"}],"search":true}`, ""},
 		{"vercel/ai#21153: the system message is folded where nothing else is left", "meta.llama-3.3-70b-instruct",
 			`{"model":"alias","messages":[{"role":"system","content":"S"},{"role":"user","content":"Q"}],"tools":[{"type":"function","function":{"name":"f"}}]}`,
-			`{"model":"meta.llama-3.3-70b-instruct","messages":[{"role":"user","content":"S"},{"role":"user","content":"Q"}],"tools":[{"type":"function","function":{"name":"f"}}]}`, ""},
+			`{"model":"meta.llama-3.3-70b-instruct","max_tokens":4000,"messages":[{"role":"user","content":"S"},{"role":"user","content":"Q"}],"tools":[{"type":"function","function":{"name":"f"}}]}`, ""},
+		{"oci-wire 6 row 21: a cap is always sent, under gpt-5's name", "openai.gpt-5-mini", hello, `{"model":"openai.gpt-5-mini","max_completion_tokens":4000,"messages":[{"role":"user","content":"Hi"}]}`, ""},
+		{"under the older name to gpt-oss", "openai.gpt-oss-20b", hello, `{"model":"openai.gpt-oss-20b","max_tokens":4000,"messages":[{"role":"user","content":"Hi"}]}`, ""},
+		{"oci-wire 6 row 5: Meta knows the older name alone", "meta.llama-4-scout", `{"model":"alias","max_completion_tokens":7,"messages":[{"role":"user","content":"Hi"}]}`, `{"model":"meta.llama-4-scout","max_tokens":7,"messages":[{"role":"user","content":"Hi"}]}`, ""},
+		{"a cap in extra_body", "openai.gpt-5", `{"model":"alias","extra_body":{"max_tokens":7,"seed":1},"max_tokens":8,"seed":2,"messages":[{"role":"user","content":"Hi"}]}`, `{"model":"openai.gpt-5","max_completion_tokens":7,"seed":1,"messages":[{"role":"user","content":"Hi"}]}`, ""},
+		{"only OpenAI's models know a developer", "meta.llama-3.3-70b-instruct", `{"model":"alias","max_tokens":7,"messages":[{"role":"user","content":"Q"},{"role":"developer","content":"D"}]}`,
+			`{"model":"meta.llama-3.3-70b-instruct","max_tokens":7,"messages":[{"role":"user","content":"Q"},{"role":"system","content":"D"}]}`, ""},
+		{"and they keep it", "openai.gpt-5", `{"model":"alias","max_tokens":7,"messages":[{"role":"developer","content":"D"}]}`, `{"model":"openai.gpt-5","max_completion_tokens":7,"messages":[{"role":"developer","content":"D"}]}`, ""},
+		{"LO#45: other tools are skipped and named", "xai.grok-4", `{"model":"alias","max_tokens":7,"messages":[{"role":"user","content":"Q"}],"tools":[{"type":"web_search"},{"type":"function","function":{"name":"f"}}],"tool_choice":"auto"}`,
+			`{"model":"xai.grok-4","max_tokens":7,"messages":[{"role":"user","content":"Q"}],"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"auto"}`, "tools.web_search"},
+		{"with what speaks of them when nothing is left", "xai.grok-4", `{"model":"alias","max_tokens":7,"messages":[{"role":"user","content":"Q"}],"tools":[{"type":"web_search"}],"tool_choice":"auto"}`,
+			`{"model":"xai.grok-4","max_tokens":7,"messages":[{"role":"user","content":"Q"}]}`, "tools.web_search"},
+		{"what the caller drops is named", "xai.grok-4", `{"model":"alias","max_tokens":7,"messages":[{"role":"user","content":"Q"}],"seed":1,"additional_drop_params":["seed"]}`,
+			`{"model":"xai.grok-4","max_tokens":7,"messages":[{"role":"user","content":"Q"}]}`, "seed"},
+		{"the older form of tools passes", "meta.llama-4-scout", `{"model":"alias","max_tokens":7,"messages":[{"role":"user","content":"Q"}],"functions":[{"name":"f"}],"function_call":{"name":"f"}}`,
+			`{"model":"meta.llama-4-scout","max_tokens":7,"messages":[{"role":"user","content":"Q"}],"functions":[{"name":"f"}],"function_call":{"name":"f"}}`, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -115,6 +130,22 @@ func TestChat_OpenAISurfaceBody(t *testing.T) {
 				t.Errorf("dropped %q, want %q", got, tt.dropped)
 			}
 		})
+	}
+}
+
+func TestChat_OpenAISurfaceRefusals(t *testing.T) {
+	d := openDeployment(t, "model: oci/xai.grok-4\napi_key: sk-x\noci_surface: openai\ndrop_params: true", nil)
+	for body, want := range map[string]string{
+		`{"messages":[{"role":"user","content":"Q"}],"n":0}`:            "400 n: Invalid 'n': expected a value of at least 1.",
+		`{"messages":[{"role":"user","content":"Q"}],"max_tokens":"x"}`: "400 max_tokens: Invalid type for 'max_tokens': expected an integer.",
+		`{"messages":[{"role":"user","content":"Q"}],"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"function","function":{"name":"g"}}}`: "400 tool_choice: Invalid value for 'tool_choice': no function named 'g' was specified in the 'tools' parameter.",
+	} {
+		if got := ask(t, d, parseRequest(t, body), false); got.err != want {
+			t.Errorf("%s: %s, want %s", body, got.err, want)
+		}
+		if got := ask(t, d, parseRequest(t, body), true); got.err != want {
+			t.Errorf("%s streamed: %s, want %s", body, got.err, want)
+		}
 	}
 }
 

@@ -36,7 +36,11 @@ type outgoing struct {
 // translate makes the body of one chat call. Parameters that the model does not take are left out when drop says
 // so, else they are all named in one refusal.
 func (d *Deployment) translate(ctx context.Context, in *input, stream bool) (*outgoing, error) {
-	t := translation{d: d, fam: d.fam, chat: in.chat, tools: allowedTools(in.chat), stream: stream}
+	tools, skipped, err := d.fam.offered(in.chat)
+	if err != nil {
+		return nil, err
+	}
+	t := translation{d: d, fam: d.fam, chat: in.chat, tools: tools, stream: stream}
 	params, err := sortParams(d.fam, in.chat.Params, len(t.tools) > 0, d.learned, in.allowed)
 	if err != nil {
 		return nil, err
@@ -52,7 +56,7 @@ func (d *Deployment) translate(ctx context.Context, in *input, stream bool) (*ou
 		return nil, err
 	}
 	req := &outgoing{body: t.out.b, sum: sha256.Sum256(t.out.b), stream: stream}
-	req.dropped = sortedNames(append(t.params.left, t.params.refused...))
+	req.dropped = sortedNames(slices.Concat(in.omitted, skipped, t.params.left, t.params.refused))
 	for _, f := range t.params.fields {
 		req.sent = append(req.sent, f.Name)
 	}
@@ -60,11 +64,17 @@ func (d *Deployment) translate(ctx context.Context, in *input, stream bool) (*ou
 }
 
 // refuseChoice counts a tool_choice that COHERE has no field for as an unsupported parameter. Auto is what it does
-// anyway, and none is done by offering no tools.
+// anyway, and none is done by offering no tools. A named function is the only one offered; that the model is then not
+// forced to call it is told, not refused.
 func (t *translation) refuseChoice() {
-	mode := t.chat.ToolChoice.Mode
-	if t.fam.format == Cohere && len(t.tools) > 0 && (mode == openai.ChoiceRequired || mode == openai.ChoiceFunction) {
+	if t.fam.format != Cohere || len(t.tools) == 0 {
+		return
+	}
+	switch t.chat.ToolChoice.Mode {
+	case openai.ChoiceRequired:
 		t.params.refused = append(t.params.refused, "tool_choice")
+	case openai.ChoiceFunction:
+		t.params.left = append(t.params.left, "tool_choice")
 	}
 }
 

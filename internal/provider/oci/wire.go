@@ -23,7 +23,8 @@ type piece struct {
 	grounding []byte // groundingMetadata
 	notes     []byte // annotations
 	logprobs  []byte
-	finished  bool   // a finishReason was there, if null
+	finished  bool   // the answer, or the choice, ends here
+	nullKey   bool   // a finishReason was there, but null
 	finish    string // OCI's word; "" for null
 }
 
@@ -197,11 +198,14 @@ func failed(members []jsonscan.Member) bool {
 	return !textValue(members, "code").Empty() && !textValue(members, "message").Empty()
 }
 
-// setFinish notes a finishReason. One that is null counts in a whole answer only: Cohere gives it after a stop
-// sequence, while an event of a stream may carry every key.
+// setFinish notes a finishReason. One that is null ends nothing by itself, since an event may carry every key.
 func (p *piece) setFinish(members []jsonscan.Member) {
-	if raw, ok := value(members, "finishReason"); ok && raw[0] == '"' {
+	raw, ok := jsonscan.Find(members, "finishReason")
+	switch {
+	case ok && raw[0] == '"':
 		p.finished, p.finish = true, openai.Text(raw).String()
+	case ok && string(raw) == "null":
+		p.nullKey = true
 	}
 }
 
@@ -315,6 +319,9 @@ func (r *wireReader) toolCalls(p *piece, raw []byte) error {
 func (r *wireReader) coherePiece(members []jsonscan.Member) (piece, error) {
 	p := piece{index: 0, text: textValue(members, "text")}
 	p.setFinish(members)
+	if history, ok := value(members, "chatHistory"); ok && hasElements(history) {
+		p.finished = true // only the last event tells it; its finishReason is null where a stop sequence has fired
+	}
 	p.citations, _ = value(members, "citations")
 	p.documents, _ = value(members, "documents")
 	p.queries, _ = value(members, "searchQueries")
