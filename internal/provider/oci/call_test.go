@@ -193,6 +193,27 @@ func TestChat_LearnsRefusedParameters(t *testing.T) {
 	}
 }
 
+// One caller's bad value must not take the parameter from the others.
+func TestChat_ForgetsRefusedValues(t *testing.T) {
+	refuse := func() *http.Response {
+		return refusal(400, `{"code":"400","message":"{\"error\":{\"message\":\"Unsupported value\",\"param\":\"reasoning_effort\",\"code\":\"unsupported_value\"}}"}`)
+	}
+	done := func() *http.Response { return answer(200, genericDone, false) }
+	asking := func(more string) string {
+		return `{"model":"alias","messages":[{"role":"user","content":"Hi"}]` + more + `}`
+	}
+	for settings, drop := range map[string]string{"\ndrop_params: true": "", "": `,"drop_params":true`} {
+		oci := &fakeOCI{answer: inTurn(refuse, done, done)}
+		d := openDeployment(t, "model: oci/openai.gpt-5"+settings, oci)
+		if resp, err := d.Chat(t.Context(), parseRequest(t, asking(`,"reasoning_effort":"minimal"`+drop))); err != nil || !slices.Equal(resp.Dropped, []string{"reasoning_effort"}) {
+			t.Fatalf("%v", err)
+		}
+		if _, err := d.Chat(t.Context(), parseRequest(t, asking(`,"reasoning_effort":"low"`))); err != nil || oci.calls != 3 || !strings.Contains(string(oci.body), `"reasoningEffort":"LOW"`) {
+			t.Errorf("another caller: %v, %d calls, %s", err, oci.calls, oci.body)
+		}
+	}
+}
+
 // oci-wire 6 row 29: some dedicated clusters reject isStream; their answer comes in one piece, and the caller gets
 // a stream all the same.
 func TestChatStream_ClusterWithoutStreams(t *testing.T) {

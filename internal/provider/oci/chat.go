@@ -90,7 +90,7 @@ func (d *Deployment) send(ctx context.Context, in *input, stream bool) (*http.Re
 			whole = true
 			continue
 		}
-		if !in.drop || !d.adapt(refusal, out) {
+		if !in.drop || !d.adapt(refusal, in, out) {
 			return nil, nil, err
 		}
 	}
@@ -110,8 +110,11 @@ func refusesStream(e *provider.UpstreamError) bool {
 	return strings.Contains(text, "isstream") || strings.Contains(text, "support") || strings.Contains(text, "allow")
 }
 
-// adapt learns from a refusal of a parameter that may be dropped; it reports whether the call is worth another try.
-func (d *Deployment) adapt(e *provider.UpstreamError, out *outgoing) bool {
+// adapt takes a parameter that was refused out of the call, where parameters may be dropped; it reports whether the call
+// is worth another try. What the model takes in no call the deployment remembers: a parameter that it does not
+// support, or a value of the sampling parameters, which such models take at their default alone. Another value that it
+// does not support may be one caller's mistake, and a call that drops parameters on the caller's word teaches nothing.
+func (d *Deployment) adapt(e *provider.UpstreamError, in *input, out *outgoing) bool {
 	if e.Status != http.StatusBadRequest || (e.Code != "unsupported_value" && e.Code != "unsupported_parameter") {
 		return false
 	}
@@ -119,7 +122,11 @@ func (d *Deployment) adapt(e *provider.UpstreamError, out *outgoing) bool {
 	if !known || !slices.Contains(out.sent, p.field) {
 		return false
 	}
-	d.learn(p.field)
+	in.refused = append(in.refused, p.field)
+	name, _, _ := strings.Cut(p.names, " ")
+	if d.spec.DropParams && (e.Code == "unsupported_parameter" || slices.Contains(sampling, name)) {
+		d.learn(p.field)
+	}
 	return true
 }
 
@@ -168,7 +175,7 @@ func (d *Deployment) MaxOutput(r *openai.Request) int {
 	if err != nil {
 		return 0
 	}
-	params, err := sortParams(d.fam, in.chat.Params, false, d.learned, in.allowed)
+	params, err := sortParams(d.fam, in.chat.Params, false, in.without(d), in.allowed)
 	if err != nil {
 		return 0
 	}

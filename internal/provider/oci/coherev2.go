@@ -106,7 +106,7 @@ func (t *translation) cohereV2Part(ctx context.Context, path string, role openai
 	case !ok || m.kind != "IMAGE":
 		return &openai.ParseError{Param: path, Message: "Invalid content part '" + path + "': OCI's COHEREV2 format takes text and images; documents go into 'documents'."}
 	}
-	if m, err = t.d.inline(ctx, path, m); err != nil {
+	if m, err = t.in.fetch(ctx, t.d, path, m); err != nil {
 		return err
 	}
 	o.open('{')

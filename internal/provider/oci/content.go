@@ -120,6 +120,25 @@ var fetched = map[string][]string{
 	"IMAGE": {"image/*"}, "VIDEO": {"video/*"}, "AUDIO": {"audio/*"}, "DOCUMENT": {"application/pdf", "text/*", "application/*"},
 }
 
+// maxFetches is how many addresses of one call are fetched: each may be as large as a fetch may be.
+const maxFetches = 20
+
+// fetch is inline for a part of a chat; it counts.
+func (in *input) fetch(ctx context.Context, d *Deployment, path string, m media) (media, error) {
+	out, err := d.inline(ctx, path, m)
+	if err == nil && !bytes.Equal(out.url, m.url) {
+		in.fetches++
+	}
+	if in.fetches > maxFetches {
+		return m, tooManyFetches(path)
+	}
+	return out, err
+}
+
+func tooManyFetches(path string) error {
+	return &openai.ParseError{Param: path, Message: fmt.Sprintf("Too many URLs: at most %d of one call are fetched; send the rest as data URIs.", maxFetches)}
+}
+
 // inline replaces an address by a data URI of what is behind it, when the operator lets callers' URLs be fetched;
 // else the address goes to OCI as it is.
 func (d *Deployment) inline(ctx context.Context, path string, m media) (media, error) {

@@ -5,15 +5,18 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
 	"tollgate/internal/jsonscan"
 	"tollgate/internal/openai"
+	"tollgate/internal/provider"
 	"tollgate/internal/provider/oci/auth"
 )
 
@@ -30,6 +33,9 @@ var embedParams = []param{
 	{"input_type inputType", "inputType", enum, ""},
 	{"truncate", "truncate", enum, ""},
 }
+
+// maxRequested is OpenAI's bound on the inputs of one request.
+const maxRequested = 2048
 
 // embedRequest is an embedding request, read.
 type embedRequest struct {
@@ -50,16 +56,27 @@ func (d *Deployment) Embed(ctx context.Context, r *openai.Request) (*openai.Resp
 	batches := d.batches(req.inputs)
 	answers := make([]embedAnswer, len(batches))
 	headers := make([]openai.Meta, len(batches))
+	var answered atomic.Bool
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(maxParallelBatches)
 	for i, batch := range batches {
-		group.Go(func() error {
-			var err error
-			answers[i], headers[i], err = d.embedBatch(ctx, req, batch)
+		group.Go(func() (err error) {
+			defer func() {
+				if p := recover(); p != nil { // here it would end the process
+					err = fmt.Errorf("oci: panic in an embedding batch: %v", p)
+				}
+			}()
+			if answers[i], headers[i], err = d.embedBatch(ctx, req, batch); err == nil {
+				answered.Store(true)
+			}
 			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
+		var failed *provider.UpstreamError
+		if answered.Load() && errors.As(err, &failed) {
+			failed.Billed = provider.MaybeBilled // the other batches were
+		}
 		return nil, err
 	}
 	body, err := req.response(d.spec.Model, answers)
@@ -105,8 +122,18 @@ func (d *Deployment) readEmbed(ctx context.Context, r *openai.Request) (*embedRe
 	if req.inputs, err = readInputs(input); err != nil {
 		return nil, err
 	}
+	if n := len(req.inputs); n > maxRequested {
+		return nil, &openai.ParseError{Param: "input", Message: fmt.Sprintf("Invalid 'input': array too long. Expected an array with maximum length %d, but got an array with length %d instead.", maxRequested, n)}
+	}
+	images := 0
 	for i := range req.inputs {
 		req.tokens += req.inputs[i].tokens
+		if req.inputs[i].image {
+			images++
+		}
+		if images > maxFetches && d.spec.AllowURLFetch {
+			return nil, tooManyFetches(fmt.Sprintf("input[%d]", i))
+		}
 		if err := d.inlineInput(ctx, i, &req.inputs[i]); err != nil {
 			return nil, err
 		}

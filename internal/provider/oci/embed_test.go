@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -13,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	"tollgate/internal/apierr"
 	"tollgate/internal/openai"
 )
 
@@ -236,5 +238,22 @@ func TestEmbed_NamesOmitted(t *testing.T) {
 	_, dropped, err := embed(t, "model: oci/cohere.embed-v4.0\nadditional_drop_params: [dimensions]", `{"input":"a","dimensions":512}`, e)
 	if err != nil || !slices.Equal(dropped, []string{"dimensions"}) || e.bodies[0]["outputDimensions"] != nil {
 		t.Errorf("dropped %q of %v, %v", dropped, e.bodies, err)
+	}
+}
+
+// OpenAI's bound holds here too: without one a small body could cause hundreds of calls.
+func TestEmbed_TooManyInputs(t *testing.T) {
+	oci := &fakeOCI{answer: func(*http.Request, []byte) *http.Response {
+		t.Error("OCI was asked")
+		return refusal(400, `{}`)
+	}}
+	d := openDeployment(t, "model: oci/cohere.embed-v4.0", oci)
+	r, err := openai.ParseRequest(openai.OpEmbedding, []byte(`{"model":"alias","input":["`+strings.Repeat(`a","`, 2048)+`a"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var refused *apierr.Error
+	if _, err = d.Embed(t.Context(), r); !errors.As(err, &refused) || refused.Status != 400 || !strings.Contains(refused.Message, "maximum length 2048, but got an array with length 2049") {
+		t.Errorf("%v", err)
 	}
 }

@@ -154,7 +154,7 @@ func (t *translation) genericMedia(ctx context.Context, path string, p openai.Pa
 		return &openai.ParseError{Param: path, Message: "Invalid content part '" + path + "': OCI's native surface takes text and images for " + t.d.spec.Model +
 			"; audio and files go by its OpenAI surface (oci_surface: openai or auto)."}
 	}
-	if m, err = t.d.inline(ctx, path, m); err != nil {
+	if m, err = t.in.fetch(ctx, t.d, path, m); err != nil {
 		return err
 	}
 	member := map[string]string{"IMAGE": "imageUrl", "DOCUMENT": "documentUrl", "VIDEO": "videoUrl", "AUDIO": "audioUrl"}[m.kind]

@@ -20,6 +20,13 @@ type input struct {
 	drop    bool             // parameters that the model does not take are left out instead of refused
 	allowed []string         // parameters that are sent whatever the table says
 	size    int              // of the caller's body, in bytes
+	refused []string         // OCI's fields that this call was refused for, and goes without
+	fetches int              // addresses of the caller's that were fetched
+}
+
+// without reports whether a field is left out: the model refuses it always, or did so in this call.
+func (in *input) without(d *Deployment) func(field string) bool {
+	return func(field string) bool { return slices.Contains(in.refused, field) || d.learned(field) }
 }
 
 // readChat reads a chat request. Errors are an *openai.ParseError.

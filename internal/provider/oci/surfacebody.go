@@ -18,7 +18,7 @@ func (d *Deployment) outgoingOpenAI(r *openai.Request, in *input, stream bool) (
 	if err != nil {
 		return nil, nil, err
 	}
-	params, err := sortParams(d.fam, in.chat.Params, len(tools) > 0, d.learned, in.allowed)
+	params, err := sortParams(d.fam, in.chat.Params, len(tools) > 0, in.without(d), in.allowed)
 	if err != nil {
 		return nil, nil, err
 	}

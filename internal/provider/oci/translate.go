@@ -16,6 +16,7 @@ import (
 // translation is one chat request on its way into OCI's shape.
 type translation struct {
 	d      *Deployment
+	in     *input
 	fam    *family
 	chat   *openai.Chat
 	tools  []openai.Tool // those that the model may call
@@ -40,8 +41,8 @@ func (d *Deployment) translate(ctx context.Context, in *input, stream bool) (*ou
 	if err != nil {
 		return nil, err
 	}
-	t := translation{d: d, fam: d.fam, chat: in.chat, tools: tools, stream: stream}
-	params, err := sortParams(d.fam, in.chat.Params, len(t.tools) > 0, d.learned, in.allowed)
+	t := translation{d: d, in: in, fam: d.fam, chat: in.chat, tools: tools, stream: stream}
+	params, err := sortParams(d.fam, in.chat.Params, len(t.tools) > 0, in.without(d), in.allowed)
 	if err != nil {
 		return nil, err
 	}
