@@ -1,16 +1,14 @@
 // Package access says who calls and what they may do. The decision is taken in one place, Gate.Admit, from the
-// entry of the route that was dispatched: never from a raw path, a Host header or anything else that a caller
-// can write in two ways.
+// entry of the route that was dispatched: never from a raw path or anything else that a caller can write in two ways.
+// A Host header lets nobody in; in a gateway without a key it can only keep out (machine.go).
 package access
 
 import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
-	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -56,7 +54,7 @@ type Options struct {
 	KeyHeader     string         // general_settings.litellm_key_header_name; replaces all other places
 	AllowedIPs    []netip.Prefix // empty = everybody
 	UseForwarded  bool           // use_x_forwarded_for
-	Proxies       []netip.Prefix // trusted_proxy_ranges: neighbours whose X-Forwarded-For is believed; empty = all
+	Proxies       []netip.Prefix // trusted_proxy_ranges: the proxies whose word in X-Forwarded-For is believed; empty = the neighbour's alone
 	AllowedRoutes []string       // general_settings.allowed_routes; empty = all
 	PublicRoutes  []string       // general_settings.public_routes: served without a key
 }
@@ -92,6 +90,21 @@ func (g *Gate) Admit(route *Route, r *http.Request) (Identity, *apierr.Error) {
 	if !g.HasMasterKey() {
 		return g.admitKeyless(route, r)
 	}
+	return g.identify(r)
+}
+
+// IsAdmin reports whether the caller of r has shown the master key, for what an answer shows to some callers alone.
+// Whether they may use the route is Admit's to say.
+func (g *Gate) IsAdmin(r *http.Request) bool {
+	if !g.HasMasterKey() {
+		return false
+	}
+	who, err := g.identify(r)
+	return err == nil && who.Role == ProxyAdmin
+}
+
+// identify finds whose key r carries, in a gateway that has keys.
+func (g *Gate) identify(r *http.Request) (Identity, *apierr.Error) {
 	key, err := g.Key(r)
 	if err != nil {
 		return Identity{}, err
@@ -114,69 +127,6 @@ func (g *Gate) admitKeyless(route *Route, r *http.Request) (Identity, *apierr.Er
 		return Identity{}, unauthorized("Authentication Error, this gateway has no master key and therefore serves callers on its own machine only. Set general_settings.master_key or LITELLM_MASTER_KEY and restart.")
 	}
 	return Identity{Role: InternalUser, Name: "anonymous"}, nil
-}
-
-func fromThisMachine(r *http.Request) bool {
-	for _, h := range []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip"} {
-		if r.Header.Get(h) != "" { // came through a proxy: the neighbour's address says nothing of the caller
-			return false
-		}
-	}
-	if origin := r.Header.Get("Origin"); origin != "" && !loopbackOrigin(origin) {
-		return false
-	}
-	if r.Header.Get("Sec-Fetch-Site") == "cross-site" {
-		return false
-	}
-	addr, ok := remoteAddr(r)
-	return ok && addr.IsLoopback()
-}
-
-func loopbackOrigin(origin string) bool {
-	u, err := url.Parse(origin)
-	if err != nil {
-		return false
-	}
-	if u.Hostname() == "localhost" {
-		return true
-	}
-	addr, err := netip.ParseAddr(u.Hostname())
-	return err == nil && addr.Unmap().IsLoopback()
-}
-
-func remoteAddr(r *http.Request) (netip.Addr, bool) {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}, false
-	}
-	addr, err := netip.ParseAddr(host)
-	return addr.Unmap(), err == nil
-}
-
-func (g *Gate) checkAddress(r *http.Request) *apierr.Error {
-	if len(g.opts.AllowedIPs) == 0 {
-		return nil
-	}
-	addr, ok := g.callerAddr(r)
-	if ok && contains(g.opts.AllowedIPs, addr) {
-		return nil
-	}
-	return &apierr.Error{Status: http.StatusForbidden, Type: "auth_error", Message: "Access forbidden: IP address " + addr.String() + " not allowed."}
-}
-
-// callerAddr is the neighbour's address, or the first one of X-Forwarded-For where that header is believed.
-func (g *Gate) callerAddr(r *http.Request) (netip.Addr, bool) {
-	addr, ok := remoteAddr(r)
-	first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-For"), ",")
-	if !g.opts.UseForwarded || first == "" || (len(g.opts.Proxies) > 0 && !contains(g.opts.Proxies, addr)) {
-		return addr, ok
-	}
-	parsed, err := netip.ParseAddr(strings.TrimSpace(first))
-	return parsed.Unmap(), err == nil
-}
-
-func contains(ranges []netip.Prefix, addr netip.Addr) bool {
-	return slices.ContainsFunc(ranges, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 func (g *Gate) checkRoute(route *Route) *apierr.Error {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"sync"
 
 	"tollgate/internal/config"
@@ -44,6 +43,8 @@ type App struct {
 	level  slog.Level
 	prices *price.Table
 	state  *dispatch.State // cooldowns and counters; outlives reloads
+	// environ holds the environment_variables of the configuration in force, while a reload lasts those of the next.
+	environ *environ
 	// checking asks providers to look at their settings (provider.Checker).
 	checking bool
 	gw       *gateway.Gateway
@@ -51,7 +52,7 @@ type App struct {
 	mu     sync.Mutex // one reload at a time; guards what follows
 	config *config.Config
 	egress *egress.Egress
-	way    egress.Options // what egress was made with
+	way    way // what egress was made with
 }
 
 // ErrConfig says that a configuration has errors; the diagnostics that come with it say which.
@@ -64,16 +65,14 @@ func Open(o Options) (*App, config.Diagnostics, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("app: the built-in price table: %w", err)
 	}
-	a := &App{opts: o, prices: prices, state: dispatch.NewState()}
+	a := &App{opts: o, prices: prices, state: dispatch.NewState(), environ: newEnviron(o.Env)}
 	cfg, found := a.load()
 	if found.HasErrors() {
 		return nil, found, ErrConfig
 	}
 	a.log, a.level = o.NewLog(cfg.Litellm.JSONLogs, cfg.Litellm.SetVerbose)
-	for name, value := range cfg.Environment {
-		if err := os.Setenv(name, value.Reveal()); err != nil {
-			return nil, found, fmt.Errorf("app: environment_variables: %w", err)
-		}
+	if err := a.environ.apply(cfg.Environment); err != nil {
+		return nil, found, fmt.Errorf("app: %w", err)
 	}
 	b, err := a.build(cfg)
 	if err != nil {
@@ -83,9 +82,29 @@ func Open(o Options) (*App, config.Diagnostics, error) {
 	if len(cfg.Models) > 0 && len(b.deployments) == 0 {
 		return nil, found, ErrConfig
 	}
-	a.config = cfg
-	a.gw = gateway.New(gateway.Options{Version: o.Version, RootPath: o.RootPath, Log: a.log, Metrics: o.Metrics}, b.snapshot)
+	if err := a.take(b); err != nil {
+		return nil, found, err
+	}
 	return a, found, nil
+}
+
+// take puts what was built in force, all of it or nothing.
+func (a *App) take(b *built) error {
+	snapshot, err := a.snapshot(b)
+	if err != nil {
+		return err
+	}
+	before := a.egress
+	a.config, a.egress, a.way = b.config, b.egress, b.way
+	if a.gw == nil {
+		a.gw = gateway.New(gateway.Options{Version: a.opts.Version, RootPath: a.opts.RootPath, Log: a.log, Metrics: a.opts.Metrics}, snapshot)
+		return nil
+	}
+	a.gw.Swap(snapshot)
+	if before != b.egress {
+		before.CloseIdleConnections() // calls under way keep theirs
+	}
+	return nil
 }
 
 // load reads the configuration; nothing is put in force.
@@ -93,9 +112,9 @@ func (a *App) load() (*config.Config, config.Diagnostics) {
 	var cfg *config.Config
 	var found config.Diagnostics
 	if a.opts.Config != nil {
-		cfg, found = config.Parse("command line", a.opts.Config, a.opts.Env)
+		cfg, found = config.Parse("command line", a.opts.Config, a.environ.outside)
 	} else {
-		cfg, found = config.Load(a.opts.ConfigPath, a.opts.Env)
+		cfg, found = config.Load(a.opts.ConfigPath, a.environ.outside)
 	}
 	if found.HasErrors() {
 		return cfg, found
@@ -136,17 +155,26 @@ func (a *App) reload() (config.Diagnostics, error) {
 	if found.HasErrors() {
 		return found, ErrConfig
 	}
+	more, err := a.replace(cfg)
+	if err != nil {
+		err = errors.Join(err, a.environ.apply(a.config.Environment))
+	}
+	return append(found, more...), err
+}
+
+// replace builds cfg and takes it. Where it fails, the environment is cfg's all the same.
+func (a *App) replace(cfg *config.Config) (config.Diagnostics, error) {
+	if err := a.environ.apply(cfg.Environment); err != nil {
+		return nil, fmt.Errorf("app: %w", err)
+	}
 	b, err := a.build(cfg)
 	if err != nil {
-		return found, err
+		return nil, err
 	}
-	found = append(found, b.found...)
 	if b.found.HasErrors() {
-		return found, ErrConfig
+		return b.found, ErrConfig
 	}
-	a.config = cfg
-	a.gw.Swap(b.snapshot)
-	return found, nil
+	return b.found, a.take(b)
 }
 
 // Close releases idle connections. Call it when the listeners have drained.

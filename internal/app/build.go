@@ -1,13 +1,14 @@
 package app
 
 import (
-	"encoding/json"
+	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
+	"os"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -16,7 +17,6 @@ import (
 	"tollgate/internal/dispatch"
 	"tollgate/internal/egress"
 	"tollgate/internal/gateway"
-	"tollgate/internal/jsonscan"
 	"tollgate/internal/openai"
 	"tollgate/internal/price"
 	"tollgate/internal/provider"
@@ -24,30 +24,38 @@ import (
 
 // built is what one configuration became.
 type built struct {
+	config      *config.Config
+	lookup      func(string) (string, bool) // the environment as the configuration sees it
+	egress      *egress.Egress
+	way         way // what egress was made with
 	providers   map[string]provider.Opener
-	snapshot    *gateway.Snapshot
 	deployments []dispatch.Deployment
+	models      []gateway.Model    // of the same entries as deployments
 	found       config.Diagnostics // of deployments and prices
 }
 
-// build makes the rooms of one configuration. It does no network I/O.
+// build opens what one configuration names: the way out, the providers, the deployments. What is wrong with a
+// deployment is found of the result; the error is what nothing can be built with. It does no network I/O, and puts
+// nothing in force.
 func (a *App) build(cfg *config.Config) (*built, error) {
-	if err := a.openEgress(cfg); err != nil {
+	b := &built{config: cfg, lookup: a.environ.with(cfg.Environment)}
+	if err := a.openEgress(b); err != nil {
 		return nil, err
 	}
-	b := &built{providers: a.opts.Providers(a.getenv, a.prices)}
-	var models []gateway.Model
+	b.providers = a.opts.Providers(b.getenv, a.prices)
 	for i := range cfg.Models {
-		d, m, ok := a.deployment(cfg, &cfg.Models[i], b)
-		if ok {
+		if d, m, ok := a.deployment(b, &cfg.Models[i]); ok {
 			b.deployments = append(b.deployments, d)
-			models = append(models, m)
+			b.models = append(b.models, m)
 		}
 	}
-	router, err := dispatch.New(a.routing(cfg, b.providers), b.deployments, a.state)
-	if err != nil {
-		return nil, err
-	}
+	return b, nil
+}
+
+// snapshot makes the rooms that serve what was built. From then on the router's state knows its deployments alone, so
+// it is called for a configuration that is taken.
+func (a *App) snapshot(b *built) (*gateway.Snapshot, error) {
+	cfg := b.config
 	g := &cfg.General
 	allowed, err := prefixes("allowed_ips", g.AllowedIPs)
 	if err != nil {
@@ -57,12 +65,16 @@ func (a *App) build(cfg *config.Config) (*built, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.snapshot = &gateway.Snapshot{
+	router, err := dispatch.New(a.routing(b), b.deployments, a.state)
+	if err != nil {
+		return nil, err
+	}
+	return &gateway.Snapshot{
 		Gate: access.NewGate(access.Options{
 			MasterKey: g.MasterKey.Reveal(), KeyHeader: g.KeyHeaderName, AllowedIPs: allowed, UseForwarded: g.UseXForwardedFor, Proxies: proxies,
 			AllowedRoutes: g.AllowedRoutes, PublicRoutes: publicRoutes(cfg),
 		}),
-		Router: router, Models: gateway.NewModels(models),
+		Router: router, Models: gateway.NewModels(b.models),
 		MaxBody:            int64(g.MaxRequestSizeMB * (1 << 20)),
 		Overrides:          a.overrides(g),
 		ModelAliases:       cfg.Litellm.ModelAliasMap,
@@ -70,28 +82,39 @@ func (a *App) build(cfg *config.Config) (*built, error) {
 		MockTesting:        g.AllowMockTestingParams,
 		Keepalive:          keepalive(cfg),
 		ClientCredentials:  g.AllowClientSideCredentials,
-		OpenWith:           a.openWith(cfg, b.providers),
+		OpenWith:           a.openWith(b),
 		ForwardHeaders:     g.ForwardClientHeaders,
-		Health:             gateway.Health{Timeout: a.healthTimeout(), Parallel: deref(g.HealthCheckParallel), Details: g.HealthCheckDetails},
+		Health:             gateway.Health{Timeout: b.healthTimeout(), Parallel: deref(g.HealthCheckParallel), Details: g.HealthCheckDetails},
 		LogLevel:           a.level.String(),
-	}
-	return b, nil
+	}, nil
 }
 
+// way is what an Egress depends on.
+type way struct {
+	caFile   string
+	insecure bool
+	// environment holds the values of wayVariables, which egress reads by itself.
+	environment [len(wayVariables)]string
+}
+
+var wayVariables = [...]string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE"}
+
 // openEgress makes the way out, or keeps the one in use with its connections when nothing about it has changed.
-func (a *App) openEgress(cfg *config.Config) error {
-	way := egress.Options{ExtraCAFile: cfg.Tollgate.ExtraCAFile, InsecureSkipVerify: cfg.Litellm.SSLVerify.Disabled}
-	if cfg.Litellm.SSLVerify.CAFile != "" && way.ExtraCAFile == "" {
-		way.ExtraCAFile = cfg.Litellm.SSLVerify.CAFile
+func (a *App) openEgress(b *built) error {
+	cfg := b.config
+	b.way = way{caFile: cmp.Or(cfg.Tollgate.ExtraCAFile, cfg.Litellm.SSLVerify.CAFile), insecure: cfg.Litellm.SSLVerify.Disabled}
+	for i, name := range wayVariables {
+		b.way.environment[i] = os.Getenv(name)
 	}
-	if a.egress != nil && a.way.ExtraCAFile == way.ExtraCAFile && a.way.InsecureSkipVerify == way.InsecureSkipVerify {
+	if a.egress != nil && a.way == b.way {
+		b.egress = a.egress
 		return nil
 	}
-	e, err := egress.New(way)
+	e, err := egress.New(egress.Options{ExtraCAFile: b.way.caFile, InsecureSkipVerify: b.way.insecure})
 	if err != nil {
 		return fmt.Errorf("app: %w", err)
 	}
-	a.egress, a.way = e, way
+	b.egress = e
 	return nil
 }
 
@@ -139,63 +162,86 @@ func prefixes(key string, list []string) ([]netip.Prefix, error) {
 }
 
 // deployment opens one entry of model_list. What is wrong with it is added to b.found.
-func (a *App) deployment(cfg *config.Config, m *config.Model, b *built) (dispatch.Deployment, gateway.Model, bool) {
+func (a *App) deployment(b *built, m *config.Model) (dispatch.Deployment, gateway.Model, bool) {
 	p := &m.Params
-	say := func(severity config.Severity, code, message string) {
-		pos := p.Pos()
-		b.found = append(b.found, config.Diagnostic{
-			Severity: severity, File: pos.File, Line: pos.Line, Column: pos.Column, Path: p.Path(), Code: code, Message: message,
-		})
-	}
 	kind, upstream := providerOf(p)
-	entry, priced := a.prices.Lookup(kind + "/" + upstream)
-	if base := m.Info.BaseModel; base != "" {
-		entry, priced = a.prices.Lookup(base)
-	}
-	entry = described(entry, &m.Info)
-	rates, err := entry.Rates.With(override(p.Costs))
+	tariff := a.tariff(kind, m)
+	entry, rates, listed, err := tariff.of(upstream)
 	if err != nil {
-		say(config.Error, "price", err.Error())
+		b.say(m, config.Error, "price", err.Error())
 		return dispatch.Deployment{}, gateway.Model{}, false
 	}
-	wild := strings.Contains(m.Name, "*") || strings.Contains(upstream, "*")
+	wild := strings.Contains(m.Name, "*")
 	if (rates == price.Rates{}) && !wild && p.MockResponse == "" {
-		say(config.Warning, "price", fmt.Sprintf("no price is known for %s/%s, so its calls cost 0; set input_cost_per_token and output_cost_per_token", kind, upstream))
+		b.say(m, config.Warning, "price", noPrice(kind, upstream))
 	}
 	open, ok := b.providers[kind]
 	if !ok {
-		say(config.Error, "provider", fmt.Sprintf("the provider %q is not served by this version, so the deployment is left out; %s", kind, providerList(b.providers)))
+		b.say(m, config.Error, "provider", fmt.Sprintf("the provider %q is not served by this version, so the deployment is left out; %s", kind, providerList(b.providers)))
 		return dispatch.Deployment{}, gateway.Model{}, false
 	}
-	spec, err := a.spec(cfg, m, upstream)
+	spec, err := a.spec(b, m, upstream)
 	if err != nil {
-		say(config.Error, "provider", err.Error())
+		b.refuse(m, err)
 		return dispatch.Deployment{}, gateway.Model{}, false
 	}
-	d := describe(cfg, m, kind, upstream, entry, rates)
+	d := describe(b.config, m, kind, upstream)
+	rate(&d, entry, rates)
 	if !wild {
 		chatter, err := open(spec)
 		if err != nil {
-			say(config.Error, "provider", err.Error())
+			b.refuse(m, err)
 			return dispatch.Deployment{}, gateway.Model{}, false
 		}
 		if c, ok := chatter.(provider.Checker); ok && a.checking {
-			warnings, err := c.Check()
-			for _, w := range warnings {
-				say(config.Warning, "provider", w)
-			}
-			if err != nil {
-				say(config.Error, "provider", err.Error())
-			}
+			b.check(m, c)
 		}
 		attach(&d, chatter)
 	}
-	return d, gateway.Model{
-		ID: d.ID, Alias: d.Alias, Provider: kind, UpstreamID: upstream, APIBase: apiBase(p), DropParams: spec.DropParams, Mode: mode(m, entry, priced), ModeKnown: priced || m.Info.Mode != "", Rates: rates, Entry: entry,
+	shown := gateway.Model{
+		ID: d.ID, Alias: d.Alias, Provider: kind, UpstreamID: upstream, APIBase: apiBase(p), DropParams: spec.DropParams,
+		Mode: mode(m, entry, listed), ModeKnown: listed || m.Info.Mode != "", Rates: rates, Entry: entry,
 		Params: m.Params.Masked(), Info: m.Info.Echo(), RPM: d.RPM, TPM: d.TPM, Supported: supported(d.Chatter),
 		ClientParams: clientParams(p.ClientsideAuthParams), Keepalive: p.Keepalive, KeepaliveOverride: p.AllowKeepaliveOverride, MergeReasoning: p.MergeReasoningContent,
 		HealthTimeout: deref(m.Info.HealthCheckTimeout), HealthTokens: deref(m.Info.HealthCheckMaxTokens), HealthModel: m.Info.HealthCheckModel,
-	}, true
+	}
+	if wild && p.MockResponse == "" {
+		shown.Opened = tariff.opened(a.log)
+	}
+	return d, shown, true
+}
+
+// say adds a finding about an entry's parameters, once.
+func (b *built) say(m *config.Model, severity config.Severity, code, message string) {
+	b.sayAt(m.Params.Pos(), m.Params.Path(), severity, code, message)
+}
+
+func (b *built) sayAt(pos config.Position, path string, severity config.Severity, code, message string) {
+	d := config.Diagnostic{Severity: severity, File: pos.File, Line: pos.Line, Column: pos.Column, Path: path, Code: code, Message: message}
+	if !slices.Contains(b.found, d) { // default_litellm_params is read for every entry
+		b.found = append(b.found, d)
+	}
+}
+
+// refuse adds the error by which an entry cannot be opened.
+func (b *built) refuse(m *config.Model, err error) {
+	var param *paramError
+	if errors.As(err, &param) {
+		b.sayAt(param.value.Pos(), param.value.Path(), config.Error, config.CodeWrongType, err.Error())
+		return
+	}
+	b.say(m, config.Error, "provider", err.Error())
+}
+
+// check has a provider look at its settings.
+func (b *built) check(m *config.Model, c provider.Checker) {
+	warnings, err := c.Check()
+	for _, w := range warnings {
+		b.say(m, config.Warning, "provider", w)
+	}
+	if err != nil {
+		b.say(m, config.Error, "provider", err.Error())
+	}
 }
 
 // providerOf splits litellm_params.model into the provider and the upstream's id. A model without a known prefix is
@@ -218,14 +264,15 @@ func providerList(providers map[string]provider.Opener) string {
 	return "served are " + strings.Join(slices.Sorted(maps.Keys(providers)), ", ")
 }
 
-// getenv is the environment as providers see it: the variables of the process, which hold environment_variables too.
-func (a *App) getenv(name string) string {
-	value, _ := a.opts.Env(name)
+// getenv is the environment as providers see it: environment_variables first, then the process's.
+func (b *built) getenv(name string) string {
+	value, _ := b.lookup(name)
 	return value
 }
 
 // spec is what a provider is opened with.
-func (a *App) spec(cfg *config.Config, m *config.Model, upstream string) (provider.Spec, error) {
+func (a *App) spec(b *built, m *config.Model, upstream string) (provider.Spec, error) {
+	cfg := b.config
 	drop := cfg.Litellm.DropParams
 	if m.Params.DropParams != nil {
 		drop = *m.Params.DropParams
@@ -233,71 +280,21 @@ func (a *App) spec(cfg *config.Config, m *config.Model, upstream string) (provid
 	defaults, err := requestDefaults(cfg, m)
 	return provider.Spec{
 		ID: m.Info.ID, Alias: m.Name, Model: upstream, Params: m.Params, Defaults: defaults, Omit: m.Params.AdditionalDropParams,
-		DropParams: drop, Egress: a.egress, AllowURLFetch: cfg.Tollgate.AllowURLFetch, Log: a.log,
+		DropParams: drop, Egress: b.egress, AllowURLFetch: cfg.Tollgate.AllowURLFetch, Log: a.log,
 	}, err
 }
 
-// requestDefaults are the request parameters that an entry sets, then those of default_litellm_params.
-func requestDefaults(cfg *config.Config, m *config.Model) ([]jsonscan.Field, error) {
-	var out []jsonscan.Field
-	for _, params := range []map[string]any{m.Params.ExtraBody, m.Params.Extra(), cfg.Router.DefaultParams.Extra()} {
-		for _, name := range slices.Sorted(maps.Keys(params)) {
-			if slices.ContainsFunc(out, func(f jsonscan.Field) bool { return f.Name == name }) {
-				continue
-			}
-			text, err := json.Marshal(asNumber(name, params[name]))
-			if err != nil {
-				return nil, fmt.Errorf("%s cannot be sent as JSON: %w", name, err)
-			}
-			out = append(out, jsonscan.Field{Name: name, Value: text})
-		}
-	}
-	return out, nil
-}
-
-// numbers are request parameters that are numbers whatever way the file writes them: LiteLLM takes "0.1", and so does
-// os.environ/, which has nothing but texts.
-var numbers = []string{
-	"dimensions", "frequency_penalty", "max_completion_tokens", "max_tokens", "n", "presence_penalty", "seed", "temperature", "top_k", "top_logprobs", "top_n", "top_p",
-}
-
-// asNumber is a text that stands for a number as the number.
-func asNumber(name string, value any) any {
-	text, ok := value.(string)
-	if !ok || !slices.Contains(numbers, name) {
-		return value
-	}
-	if _, err := strconv.ParseFloat(text, 64); err != nil || jsonscan.Valid([]byte(text)) != nil {
-		return value
-	}
-	return json.Number(text)
-}
-
-func override(costs map[string]config.Decimal) price.Override {
-	return price.Override{
-		InputCostPerToken: string(costs["input_cost_per_token"]), OutputCostPerToken: string(costs["output_cost_per_token"]),
-		CacheReadInputTokenCost: string(costs["cache_read_input_token_cost"]), CacheCreationInputTokenCost: string(costs["cache_creation_input_token_cost"]),
-		InputCostPerCharacter: string(costs["input_cost_per_character"]), OutputCostPerCharacter: string(costs["output_cost_per_character"]),
-	}
-}
-
-// describe is the deployment without its provider.
-func describe(cfg *config.Config, m *config.Model, kind, upstream string, entry price.Entry, rates price.Rates) dispatch.Deployment {
+// describe is the deployment without its provider and its price.
+func describe(cfg *config.Config, m *config.Model, kind, upstream string) dispatch.Deployment {
 	p := &m.Params
 	d := dispatch.Deployment{
 		ID: m.Info.ID, Alias: m.Name, Model: kind + "/" + upstream, UpstreamID: upstream, Provider: kind,
 		Weight: p.Weight, Order: p.Order, Tags: p.Tags, TagRegex: p.TagRegex, NumRetries: p.NumRetries, CooldownTime: p.CooldownTime,
-		MockResponse: p.MockResponse, MaxInputTokens: entry.MaxInputTokens, Blocked: m.Info.Blocked,
+		MockResponse: p.MockResponse, Blocked: m.Info.Blocked,
 		RPM: deref(p.RPM), TPM: deref(p.TPM), MaxParallel: deref(p.MaxParallelRequests), Timeout: deref(p.Timeout), StreamTimeout: deref(p.StreamTimeout),
 	}
 	if d.Timeout == 0 {
 		d.Timeout = deref(cfg.Router.DefaultParams.Timeout)
-	}
-	if rates.Input.Known {
-		d.InputCost = &rates.Input.USD
-	}
-	if rates.Output.Known {
-		d.OutputCost = &rates.Output.USD
 	}
 	return d
 }
@@ -308,26 +305,6 @@ func deref[T any](p *T) T {
 		return zero
 	}
 	return *p
-}
-
-// described is the price table's line with what the operator's model_info says in its place.
-func described(e price.Entry, info *config.ModelInfo) price.Entry {
-	if info.MaxInputTokens != nil {
-		e.MaxInputTokens = int(*info.MaxInputTokens)
-	}
-	if info.MaxOutputTokens != nil {
-		e.MaxOutputTokens = int(*info.MaxOutputTokens)
-	}
-	said := info.Echo()
-	for key, has := range map[string]*bool{
-		"supports_function_calling": &e.FunctionCalling, "supports_vision": &e.Vision, "supports_reasoning": &e.Reasoning,
-		"supports_response_schema": &e.ResponseSchema, "supports_audio_input": &e.AudioInput, "supports_pdf_input": &e.PDFInput,
-	} {
-		if value, ok := said[key].(bool); ok {
-			*has = value
-		}
-	}
-	return e
 }
 
 // attach notes what the provider of a deployment can do, once, instead of asking at each call.
@@ -376,8 +353,8 @@ func clientParams(list []config.ClientsideAuthParam) map[string]*regexp.Regexp {
 }
 
 // healthTimeout bounds one probe (HEALTH_CHECK_TIMEOUT_SECONDS, LiteLLM's default 60 s).
-func (a *App) healthTimeout() time.Duration {
-	if d := a.envSeconds("HEALTH_CHECK_TIMEOUT_SECONDS"); d > 0 {
+func (b *built) healthTimeout() time.Duration {
+	if d := b.envSeconds("HEALTH_CHECK_TIMEOUT_SECONDS"); d > 0 {
 		return d
 	}
 	return time.Minute

@@ -24,12 +24,15 @@ func Check(o Options) config.Diagnostics {
 	if err != nil {
 		return append(found, failure(err))
 	}
-	a := &App{opts: o, log: slog.New(slog.DiscardHandler), prices: prices, state: dispatch.NewState(), checking: true}
+	a := &App{opts: o, log: slog.New(slog.DiscardHandler), prices: prices, state: dispatch.NewState(), environ: newEnviron(o.Env), checking: true}
 	b, err := a.build(cfg)
 	if err != nil {
 		return append(found, failure(err))
 	}
 	found = append(found, b.found...)
+	if _, err := a.snapshot(b); err != nil {
+		found = append(found, failure(err))
+	}
 	slices.SortStableFunc(found, func(x, y config.Diagnostic) int {
 		return cmp.Or(cmp.Compare(slices.Index(cfg.Files, x.File), slices.Index(cfg.Files, y.File)), cmp.Compare(x.Line, y.Line), cmp.Compare(x.Column, y.Column))
 	})

@@ -12,16 +12,15 @@ import (
 
 // opener opens further providers of the deployments of one configuration, after its start.
 type opener struct {
-	app       *App
-	config    *config.Config
-	providers map[string]provider.Opener
-	byID      map[string]*config.Model
+	*built
+	app  *App
+	byID map[string]*config.Model
 }
 
-func (a *App) opener(cfg *config.Config, providers map[string]provider.Opener) *opener {
-	o := &opener{app: a, config: cfg, providers: providers, byID: map[string]*config.Model{}}
-	for i := range cfg.Models {
-		o.byID[cfg.Models[i].Info.ID] = &cfg.Models[i]
+func (a *App) opener(b *built) *opener {
+	o := &opener{built: b, app: a, byID: map[string]*config.Model{}}
+	for i := range b.config.Models {
+		o.byID[b.config.Models[i].Info.ID] = &b.config.Models[i]
 	}
 	return o
 }
@@ -32,7 +31,7 @@ func (o *opener) open(d *dispatch.Deployment, upstreamID string) (dispatch.Deplo
 	if m == nil || open == nil {
 		return dispatch.Deployment{}, fmt.Errorf("app: the configuration has no deployment %q any more", d.ID)
 	}
-	spec, err := o.app.spec(o.config, m, upstreamID)
+	spec, err := o.app.spec(o.built, m, upstreamID)
 	if err != nil {
 		return dispatch.Deployment{}, err
 	}
@@ -43,20 +42,22 @@ func (o *opener) open(d *dispatch.Deployment, upstreamID string) (dispatch.Deplo
 	out := *d
 	out.UpstreamID, out.Model = upstreamID, d.Provider+"/"+upstreamID
 	attach(&out, chatter)
-	return out, nil
+	tariff := o.app.tariff(d.Provider, m)
+	entry, rates, _, err := tariff.of(upstreamID)
+	rate(&out, entry, rates)
+	return out, err
 }
 
 // openWildcard opens the provider for a name that a pattern of model_list matched.
-func (a *App) openWildcard(cfg *config.Config, providers map[string]provider.Opener) func(*dispatch.Deployment, string) (dispatch.Deployment, error) {
-	o := a.opener(cfg, providers)
-	return o.open
+func (a *App) openWildcard(b *built) func(*dispatch.Deployment, string) (dispatch.Deployment, error) {
+	return a.opener(b).open
 }
 
 // openWith opens the provider for a call that brings its own credential, on nothing but what the caller brought and the
 // address of the entry: headers, organization, defaults and the like are the operator's and go nowhere else. A provider
 // that signs its calls takes no caller's credential.
-func (a *App) openWith(cfg *config.Config, providers map[string]provider.Opener) func(*dispatch.Deployment, map[string]string, bool) (dispatch.Deployment, error) {
-	o := a.opener(cfg, providers)
+func (a *App) openWith(b *built) func(*dispatch.Deployment, map[string]string, bool) (dispatch.Deployment, error) {
+	o := a.opener(b)
 	return func(d *dispatch.Deployment, fields map[string]string, vetted bool) (dispatch.Deployment, error) {
 		m, open := o.byID[d.ID], o.providers[d.Provider]
 		if m == nil || open == nil {
@@ -66,7 +67,7 @@ func (a *App) openWith(cfg *config.Config, providers map[string]provider.Opener)
 			return dispatch.Deployment{}, errors.New("calls of OCI are signed with the gateway's own key")
 		}
 		spec := provider.Spec{
-			ID: d.ID, Alias: d.Alias, Model: d.UpstreamID, DropParams: true, Egress: a.egress, Log: a.log,
+			ID: d.ID, Alias: d.Alias, Model: d.UpstreamID, DropParams: true, Egress: b.egress, Log: a.log,
 			Params: config.Params{Model: m.Params.Model, CustomLLMProvider: m.Params.CustomLLMProvider, APIBase: m.Params.APIBase, APIVersion: m.Params.APIVersion},
 		}
 		for name, value := range fields {
@@ -76,7 +77,7 @@ func (a *App) openWith(cfg *config.Config, providers map[string]provider.Opener)
 			case "api_base", "base_url":
 				spec.Params.APIBase = value
 				if !vetted {
-					spec.Egress = a.egress.Guarded()
+					spec.Egress = b.egress.Guarded()
 				}
 			case "api_version":
 				spec.Params.APIVersion = value

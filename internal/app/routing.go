@@ -10,14 +10,14 @@ import (
 	"tollgate/internal/config"
 	"tollgate/internal/dispatch"
 	"tollgate/internal/jsonscan"
-	"tollgate/internal/provider"
 )
 
 // defaultAllowedFails is LiteLLM's; saying it in the file is the same as saying nothing.
 const defaultAllowedFails = 3
 
 // routing turns router_settings into the router's options.
-func (a *App) routing(cfg *config.Config, providers map[string]provider.Opener) dispatch.Options {
+func (a *App) routing(b *built) dispatch.Options {
+	cfg := b.config
 	r := &cfg.Router
 	o := dispatch.DefaultOptions()
 	o.Strategy, o.StrategyArgs = dispatch.Strategy(r.RoutingStrategy), strategyArgs(r.RoutingStrategyArgs)
@@ -46,7 +46,7 @@ func (a *App) routing(cfg *config.Config, providers map[string]provider.Opener) 
 	}
 	o.DefaultFallbacks = targets(r.DefaultFallbacks)
 	o.Timeout, o.StreamTimeout = r.Timeout, deref(r.StreamTimeout)
-	o.MaxStreamingDuration = a.envSeconds("LITELLM_MAX_STREAMING_DURATION_SECONDS")
+	o.MaxStreamingDuration = b.envSeconds("LITELLM_MAX_STREAMING_DURATION_SECONDS")
 	if r.AllowedFails != defaultAllowedFails {
 		o.AllowedFails = &r.AllowedFails
 	}
@@ -66,7 +66,7 @@ func (a *App) routing(cfg *config.Config, providers map[string]provider.Opener) 
 	o.EnableTagFiltering, o.TagMatchAll = r.EnableTagFiltering, !r.TagFilteringMatchAny
 	o.DefaultMaxParallel = deref(r.DefaultMaxParallelRequests)
 	o.EnforceModelRateLimits = slices.Contains(r.OptionalPreCallChecks, "enforce_model_rate_limits")
-	o.OpenWildcard = a.openWildcard(cfg, providers)
+	o.OpenWildcard = a.openWildcard(b)
 	o.Log = a.log
 	o.Hooks.Cooldown = func(d *dispatch.Deployment, status int, cool time.Duration) {
 		a.opts.Metrics.CooledDown(d.Alias, d.Model)
@@ -75,8 +75,8 @@ func (a *App) routing(cfg *config.Config, providers map[string]provider.Opener) 
 	return o
 }
 
-func (a *App) envSeconds(name string) time.Duration {
-	text, _ := a.opts.Env(name)
+func (b *built) envSeconds(name string) time.Duration {
+	text, _ := b.lookup(name)
 	s, err := strconv.ParseFloat(text, 64)
 	if err != nil || s <= 0 {
 		return 0

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/rs/cors"
@@ -14,8 +15,8 @@ var exposedHeaders = []string{
 }
 
 // corsHandler answers browsers as LiteLLM does: LITELLM_CORS_ORIGINS lists the origins ("*" when it is not set), and
-// LITELLM_CORS_ALLOW_CREDENTIALS allows cookies. With "*" no credentials are allowed, whatever is set: any site could
-// use them.
+// LITELLM_CORS_ALLOW_CREDENTIALS allows cookies. With "*" among the origins no credentials are allowed, whatever is set:
+// any site could use them.
 func corsHandler(env *Environment, next http.Handler) http.Handler {
 	origins := []string{"*"}
 	if text, ok := env.LookupEnv("LITELLM_CORS_ORIGINS"); ok && strings.TrimSpace(text) != "" {
@@ -28,7 +29,7 @@ func corsHandler(env *Environment, next http.Handler) http.Handler {
 	return cors.New(cors.Options{
 		AllowedOrigins: origins, AllowedHeaders: []string{"*"}, ExposedHeaders: exposedHeaders,
 		AllowedMethods:   []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"},
-		AllowCredentials: strings.EqualFold(credentials, "true") && origins[0] != "*",
+		AllowCredentials: strings.EqualFold(credentials, "true") && !slices.Contains(origins, "*"),
 		MaxAge:           600,
 	}).Handler(next)
 }

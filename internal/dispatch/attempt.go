@@ -86,7 +86,7 @@ func (a *attempt) unary(ctx context.Context, do func(context.Context) error) err
 }
 
 // attempt picks a deployment of s and asks it. t is nil when there was none to ask.
-func (c *call) attempt(ctx context.Context, s *stage, floor int, tried []*target) (f *failure, t *target) {
+func (c *call) attempt(ctx context.Context, s *stage, floor int) (f *failure, t *target) {
 	if ctx.Err() != nil {
 		return left(ctx), nil
 	}
@@ -94,7 +94,7 @@ func (c *call) attempt(ctx context.Context, s *stage, floor int, tried []*target
 		c.rateLimited = true
 		return mockRateLimit(s.name), nil
 	}
-	a, none := c.r.pick(s.g, c.q, floor, c.stream, tried)
+	a, none := c.r.pick(s.g, c.q, floor, c.stream, s.tried)
 	if none != nil {
 		return none, nil
 	}
@@ -185,7 +185,7 @@ func (a *attempt) failed(f *failure) {
 
 // unreserve gives back the tokens of a call that the upstream has not worked on. Its request stays counted: the
 // upstream has seen it.
-func (a *attempt) unreserve() { a.amendTokens(-a.q.tokens()) }
+func (a *attempt) unreserve() { a.amendTokens(-a.t.estimate(a.q)) }
 
 func (a *attempt) amendTokens(delta int64) {
 	if delta == 0 {
@@ -199,7 +199,7 @@ func (a *attempt) amendTokens(delta int64) {
 
 // record settles the reserved tokens to the real usage; see Outcome.Record.
 func (a *attempt) record(u openai.Usage) {
-	a.amendTokens(int64(u.TotalTokens) - a.q.tokens())
+	a.amendTokens(countable(u.TotalTokens) - a.t.estimate(a.q))
 	if a.sampled && u.CompletionTokens > 0 {
 		h := a.t.health
 		h.mu.Lock()

@@ -55,6 +55,7 @@ type Deployment struct {
 
 	InputCost, OutputCost *money.USD // per token, nil when unknown
 	MaxInputTokens        int        // 0: unknown
+	MaxOutputTokens       int        // most that it writes, which bounds what a call reserves; 0: unknown
 	Blocked               bool       // paused by the operator
 }
 
@@ -79,8 +80,9 @@ type Query struct {
 	Operation openai.Operation
 	Tags      []string
 	Header    http.Header // what tag_regex may see; may be nil
-	// InputTokens and OutputTokens estimate the call: the first is checked against context windows, their sum is
-	// reserved of a tpm limit until Outcome.Record tells the real usage. 0: unknown.
+	// InputTokens and OutputTokens estimate the call: the first is checked against context windows, their sum (the
+	// second up to the deployment's MaxOutputTokens) is reserved of a tpm limit until Outcome.Record tells the real
+	// usage. 0: unknown. Callers choose the second, so any value is safe.
 	InputTokens, OutputTokens int
 
 	// What the request itself asks, from its body or headers. Lists that are nil leave the router's in force.

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -172,4 +173,67 @@ func TestLimits_HoldUnderContention(t *testing.T) {
 		t.Errorf("%d calls passed a limit of %d", passed.Load(), rpm)
 	}
 	idle(t, r)
+}
+
+// What a caller says of its own size neither switches a tpm limit off nor takes a whole window that the deployment
+// could not fill.
+func TestTokenLimit_AbsurdNumbers(t *testing.T) {
+	tests := []struct {
+		name          string
+		input, output int
+		most          int   // max_output_tokens
+		reserved      int64 // of the minute
+		refused       bool  // beside 500 tokens of others
+	}{
+		{"a sum beyond an int64", 100, math.MaxInt, 0, 1 << 30, true},
+		{"both beyond", math.MaxInt, math.MaxInt, 0, 1 << 30, true},
+		{"negative", -5, math.MinInt, 0, 0, false},
+		{"more than the deployment writes", 100, math.MaxInt, 300, 400, false},
+		{"more than fits, of what it writes", 100, math.MaxInt, 600, 700, true},
+		{"less than the deployment writes", 100, 200, 300, 300, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				ds := deployments("a")
+				ds[0].TPM, ds[0].MaxParallel, ds[0].MaxOutputTokens = 1000, 9, tt.most
+				enforced := func(o *Options) { o.EnforceModelRateLimits = true }
+				q := chat("a")
+				q.InputTokens, q.OutputTokens = tt.input, tt.output
+
+				r := newRouter(t, options(enforced), ds)
+				_, _, err := Call(t.Context(), r, q, (&upstreams{}).ask)
+				if got := r.Status()[0].Tokens; err != nil || got != tt.reserved {
+					t.Fatalf("alone: %d tokens are reserved, %v; want %d", got, err, tt.reserved)
+				}
+				r = newRouter(t, options(enforced), ds)
+				others := chat("a")
+				others.InputTokens = 500
+				if _, _, err := Call(t.Context(), r, others, (&upstreams{}).ask); err != nil {
+					t.Fatal(err)
+				}
+				if _, _, err = Call(t.Context(), r, q, (&upstreams{}).ask); (err != nil) != tt.refused {
+					t.Errorf("beside others: %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestTokenLimit_AbsurdUsage(t *testing.T) {
+	for told, want := range map[int]int64{math.MaxInt: 1 << 30, math.MinInt: 0, 70: 70} {
+		bubble(t, func(t *testing.T) {
+			r := newRouter(t, options(), deployments("a"))
+			q := chat("a")
+			q.InputTokens, q.OutputTokens = 20, 30
+			_, out, err := Call(t.Context(), r, q, (&upstreams{}).ask)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out.Record(openai.Usage{TotalTokens: told})
+			if got := r.Status()[0].Tokens; got != want {
+				t.Errorf("a usage of %d is counted as %d, want %d", told, got, want)
+			}
+		})
+	}
 }

@@ -58,7 +58,7 @@ func (r *Router) judge(g *group, t *target, q *Query, now tick) verdict {
 	}
 	if rpm, tpm := r.limits(g, t); rpm > 0 || tpm > 0 {
 		t.quota.mu.Lock()
-		full := over(t.quota.window.at(now), rpm, tpm, q.tokens())
+		full := over(t.quota.window.at(now), rpm, tpm, t.estimate(q))
 		t.quota.mu.Unlock()
 		if full {
 			return overRate
@@ -67,14 +67,26 @@ func (r *Router) judge(g *group, t *target, q *Query, now tick) verdict {
 	return fit
 }
 
-func (q *Query) tokens() int64 { return int64(q.InputTokens + q.OutputTokens) }
+// mostTokens bounds the tokens that are counted of one call. No model comes near; sums of such numbers stay far below
+// what an int64 holds.
+const mostTokens = 1 << 30
 
-// candidates appends to buf the deployments of g that may be asked now and are not below floor, narrowed to the lowest
-// order. usable counts those that may be asked whatever their order. The failure says why there are none.
-//
-// LiteLLM filters by order before tags and, when that leaves none, goes on to the next order; tags first comes to the
-// same deployment without the detour.
-func (r *Router) candidates(buf []*target, g *group, q *Query, floor int, now tick) (list []*target, usable int, none *failure) {
+// countable bounds a number of tokens that came from outside.
+func countable(tokens int) int64 { return int64(min(max(tokens, 0), mostTokens)) }
+
+// estimate is what q may take of the target's tokens. A caller may ask for any number of tokens; what the deployment
+// cannot write is not kept from others.
+func (t *target) estimate(q *Query) int64 {
+	output := q.OutputTokens
+	if t.MaxOutputTokens > 0 {
+		output = min(output, t.MaxOutputTokens)
+	}
+	return min(countable(q.InputTokens)+countable(output), mostTokens)
+}
+
+// usable appends to buf the deployments of g that may be asked now, whatever their order. The failure says why there
+// are none.
+func (r *Router) usable(buf []*target, g *group, q *Query, now tick) (list []*target, none *failure) {
 	var seen [overRate + 1]int
 	list = buf
 	for _, t := range g.targets {
@@ -85,14 +97,24 @@ func (r *Router) candidates(buf []*target, g *group, q *Query, floor int, now ti
 		}
 	}
 	if len(list) == 0 {
-		return nil, 0, r.whyNone(g, q, now, seen)
+		return nil, r.whyNone(g, q, now, seen)
 	}
 	if r.o.EnableTagFiltering && !g.pinned {
 		if list = r.byTags(list, q); len(list) == 0 {
-			return nil, 0, tagsMiss(g.name, q.Tags)
+			return nil, tagsMiss(g.name, q.Tags)
 		}
 	}
-	usable = len(list)
+	return list, nil
+}
+
+// candidates are the usable deployments that are not below floor, narrowed to the lowest order.
+//
+// LiteLLM filters by order before tags and, when that leaves none, goes on to the next order; tags first comes to the
+// same deployment without the detour.
+func (r *Router) candidates(buf []*target, g *group, q *Query, floor int, now tick) (list []*target, none *failure) {
+	if list, none = r.usable(buf, g, q, now); none != nil {
+		return nil, none
+	}
 	lowest := math.MaxInt
 	for _, t := range list {
 		if t.order >= floor {
@@ -100,7 +122,7 @@ func (r *Router) candidates(buf []*target, g *group, q *Query, floor int, now ti
 		}
 	}
 	list = slices.DeleteFunc(list, func(t *target) bool { return t.order != lowest || t.order < floor })
-	return list, usable, nil
+	return list, nil
 }
 
 // whyNone names the filter that left no deployment, by how many deployments each has taken away.
@@ -153,7 +175,7 @@ func (r *Router) untilFree(g *group, t *target, q *Query, now tick) time.Duratio
 	rpm, tpm := r.limits(g, t)
 	t.quota.mu.Lock()
 	defer t.quota.mu.Unlock()
-	return t.quota.window.free(now, rpm, tpm, q.tokens())
+	return t.quota.window.free(now, rpm, tpm, t.estimate(q))
 }
 
 // reserve takes a slot, a request and the estimated tokens of t, unless a concurrent call has taken the last of them.
@@ -165,11 +187,12 @@ func (r *Router) reserve(g *group, t *target, q *Query, now tick) (second int64,
 		return 0, false
 	}
 	rpm, tpm := r.limits(g, t)
-	if over(h.window.at(now), rpm, tpm, q.tokens()) {
+	tokens := t.estimate(q)
+	if over(h.window.at(now), rpm, tpm, tokens) {
 		return 0, false
 	}
 	h.inFlight.Add(1) // only here, under mu, so that slots cannot be overrun; releasing needs no lock
-	return h.window.add(now, counts{requests: 1, tokens: q.tokens()}), true
+	return h.window.add(now, counts{requests: 1, tokens: tokens}), true
 }
 
 // pick chooses a deployment of g for the next attempt and reserves its place there. tried deployments come last, so
@@ -178,7 +201,7 @@ func (r *Router) pick(g *group, q *Query, floor int, stream bool, tried []*targe
 	for {
 		var buf [16]*target
 		now := r.state.now()
-		list, _, none := r.candidates(buf[:0], g, q, floor, now)
+		list, none := r.candidates(buf[:0], g, q, floor, now)
 		if none != nil {
 			return nil, none
 		}

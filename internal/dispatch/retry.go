@@ -44,6 +44,7 @@ type stage struct {
 	g         *group
 	overrides []jsonscan.Field
 	attempts  int
+	tried     []*target // in the order in which they were asked, with repeats
 }
 
 // run makes a call. The Outcome is never nil, the error is an *apierr.Error.
@@ -85,17 +86,17 @@ func (c *call) levels(ctx context.Context, s *stage) *failure {
 // reaches reports whether a deployment of at least this order may be asked.
 func (c *call) reaches(s *stage, order int) bool {
 	var buf [16]*target
-	list, _, none := c.r.candidates(buf[:0], s.g, c.q, order, c.r.state.now())
+	list, none := c.r.candidates(buf[:0], s.g, c.q, order, c.r.state.now())
 	return none == nil && len(list) > 0
 }
 
 // level makes a first attempt and its retries. It returns the first failure, and the highest order that was asked
 // (math.MaxInt when that was the last).
 func (c *call) level(ctx context.Context, s *stage, floor int) (first *failure, order int) {
-	var tried []*target
 	order = math.MinInt
+	sleeps := 0
 	for n := 0; ; n++ {
-		f, t := c.attempt(ctx, s, floor, tried)
+		f, t := c.attempt(ctx, s, floor)
 		s.attempts++
 		if f == nil {
 			c.out.Retries = s.attempts - 1
@@ -107,34 +108,41 @@ func (c *call) level(ctx context.Context, s *stage, floor int) (first *failure, 
 		}
 		first.retries = n
 		if t != nil {
-			tried = append(tried, t)
+			s.tried = append(s.tried, t)
 			order = max(order, t.order)
-		}
-		if len(tried) == 0 {
+		} else if order == math.MinInt {
 			order = math.MaxInt
 		}
 		if f.kind == gone {
 			return f, order
 		}
-		healthy := c.usable(s)
-		if n >= first.maxRetries || !c.retryable(s, f, healthy, tried) {
+		healthy, untried := c.usable(s)
+		if n >= first.maxRetries || !c.retryable(s, f, healthy) {
 			return first, order
 		}
-		wait := c.pause(s, f, n, healthy)
+		wait := c.pause(s, f, sleeps, untried)
 		if !c.affords(ctx, wait) {
 			return first, order
 		}
 		if gone := sleep(ctx, wait); gone != nil {
 			return gone, order
 		}
+		if wait > 0 {
+			sleeps++
+		}
 	}
 }
 
-// usable is how many deployments of the group may be asked now.
-func (c *call) usable(s *stage) int {
+// usable is how many deployments of the group may be asked now, and how many of them have not been.
+func (c *call) usable(s *stage) (healthy, untried int) {
 	var buf [16]*target
-	_, n, _ := c.r.candidates(buf[:0], s.g, c.q, math.MinInt, c.r.state.now())
-	return n
+	list, _ := c.r.usable(buf[:0], s.g, c.q, c.r.state.now())
+	for _, t := range list {
+		if !slices.Contains(s.tried, t) {
+			untried++
+		}
+	}
+	return len(list), untried
 }
 
 // retries is how often a failure may be retried: the deployment's num_retries, else the policy's for its class, else
@@ -195,7 +203,7 @@ func (p *RetryPolicy) of(reason provider.Reason) *int {
 // retryable applies LiteLLM's list of what is never retried: a model that the upstream does not know, a context or
 // content refusal that has fallbacks, a refused key with no other deployment, and anything with no healthy deployment
 // left.
-func (c *call) retryable(s *stage, f *failure, healthy int, tried []*target) bool {
+func (c *call) retryable(s *stage, f *failure, healthy int) bool {
 	switch {
 	case f.kind == unavailable || f.own != nil && f.kind == callersOwn:
 		return false
@@ -210,7 +218,7 @@ func (c *call) retryable(s *stage, f *failure, healthy int, tried []*target) boo
 			return false
 		}
 		// The same words get the same refusal of the same deployment; another may have a larger window.
-		if c.policy(s, f.reason) == nil && !slices.ContainsFunc(s.g.targets, func(t *target) bool { return !slices.Contains(tried, t) }) {
+		if c.policy(s, f.reason) == nil && !slices.ContainsFunc(s.g.targets, func(t *target) bool { return !slices.Contains(s.tried, t) }) {
 			return false
 		}
 	}
@@ -222,9 +230,11 @@ func ofRequest(reason provider.Reason) bool {
 	return reason == provider.ContextWindow || reason == provider.ContentPolicy
 }
 
-// pause is the sleep before retry number n (from 0).
-func (c *call) pause(s *stage, f *failure, n, healthy int) time.Duration {
-	if len(s.g.targets) > 1 && healthy > 0 {
+// pause is the sleep before a retry, n being the sleeps so far. Another deployment is asked at once. LiteLLM goes on
+// so for as long as one of several is healthy, and so asks them as fast as they refuse; here they get time to recover
+// once each has been asked.
+func (c *call) pause(s *stage, f *failure, n, untried int) time.Duration {
+	if len(s.g.targets) > 1 && untried > 0 {
 		return 0
 	}
 	if f.wait > 0 && f.wait <= longestWait {

@@ -136,7 +136,7 @@ func TestRetries_RefusedKeyGoesToTheOtherDeployment(t *testing.T) {
 	})
 }
 
-// Sleep: 0 with another healthy deployment; else Retry-After within a minute; else min(0.5*2^n, 8)*(1-0.75*rand), at
+// Sleep: 0 with a healthy deployment that has not been asked; else Retry-After within a minute; else min(0.5*2^n, 8)*(1-0.75*rand), at
 // least retry_after. The router's chance is 0.5 here, so that the factor is 0.625.
 func TestRetries_Sleeps(t *testing.T) {
 	tests := []struct {
@@ -157,7 +157,14 @@ func TestRetries_Sleeps(t *testing.T) {
 		{name: "Retry-After over a minute", ds: deployments("a"), errs: []error{retryAfter(429, 61*time.Second)}, want: []float64{0.3125}},
 		{name: "at most 100 s in all", ds: deployments("a"), errs: []error{retryAfter(429, time.Minute), retryAfter(429, 30*time.Second), retryAfter(429, 11*time.Second)},
 			change: func(o *Options) { o.NumRetries = 5 }, want: []float64{60, 30}, fails: true},
-		{name: "another healthy deployment", ds: deployments("a/1", "a/2"), errs: []error{retryAfter(500, 7*time.Second), failing(500)}, want: []float64{0, 0}},
+		{name: "another healthy deployment", ds: deployments("a/1", "a/2"), errs: []error{retryAfter(500, 7*time.Second)}, want: []float64{0}},
+		{name: "all deployments asked", ds: deployments("a/1", "a/2"), errs: []error{failing(500), failing(500), failing(500), failing(500)},
+			change: func(o *Options) { o.NumRetries = 4 }, want: []float64{0, 0.3125, 0.625, 1.25}},
+		{name: "all deployments asked, Retry-After of the last", ds: deployments("a/1", "a/2"), errs: []error{failing(500), retryAfter(500, 7*time.Second)}, want: []float64{0, 7}},
+		{name: "the next order is still to be asked", ds: ordered(deployments("a/1", "a/2"), 1, 2), errs: []error{failing(500), failing(500), failing(500), failing(500)},
+			want: []float64{0, 0, 0, 0.3125}},
+		{name: "the other one cools", ds: deployments("a/1", "a/2"), errs: []error{failing(429), failing(500), failing(500)},
+			change: func(o *Options) { o.NumRetries = 3 }, want: []float64{0, 0.3125, 0.625}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -185,6 +192,14 @@ func TestRetries_Sleeps(t *testing.T) {
 			})
 		})
 	}
+}
+
+// ordered gives each deployment its order.
+func ordered(ds []Deployment, orders ...int) []Deployment {
+	for i := range ds {
+		ds[i].Order = &orders[i]
+	}
+	return ds
 }
 
 // An upstream that cannot be had any more ends the retries; the first error is told all the same.

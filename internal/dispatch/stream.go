@@ -50,8 +50,8 @@ func openStream(ctx context.Context, a *attempt, open func(context.Context, Targ
 	if d := a.r.o.MaxStreamingDuration; d > 0 {
 		s.whole = time.AfterFunc(d, func() { s.cancel(&expired{what: "The stream took longer than a stream may.", limit: d}) })
 	}
+	late := &expired{what: "The first chunk of the stream did not come in time.", limit: s.limit}
 	if s.limit > 0 {
-		late := &expired{what: "The first chunk of the stream did not come in time.", limit: s.limit}
 		s.wait = time.AfterFunc(s.limit, func() { s.cancel(late) })
 	}
 	inner, err := open(s.ctx, a.target())
@@ -61,7 +61,8 @@ func openStream(ctx context.Context, a *attempt, open func(context.Context, Targ
 	s.inner, s.meta = inner, inner.Meta()
 	chunk, err := inner.Next()
 	if s.wait != nil && !s.wait.Stop() && err == nil {
-		err = s.ctx.Err() // too late by a moment: the upstream call is cancelled already
+		s.cancel(late) // too late by a moment: the timer's own goroutine may only be about to do so
+		err = s.ctx.Err()
 	}
 	switch {
 	case errors.Is(err, io.EOF): // an empty stream is an answer

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -408,5 +409,44 @@ func TestStream_OnWaitOfOneThatCannotTell(t *testing.T) {
 			t.Errorf("%d chunks, %v", n, err)
 		}
 		_ = st.Close()
+	})
+}
+
+// lateStream gives its chunk in the moment in which the wait for it ends.
+type lateStream struct {
+	fakeStream
+	limit time.Duration
+}
+
+func (s *lateStream) Next() (openai.Chunk, error) {
+	time.Sleep(s.limit)
+	return openai.Chunk{Data: []byte("{}")}, nil
+}
+
+// A timer that has fired may not have ended the upstream call yet. The stream must not be given out then, to die under
+// its reader.
+func TestStream_FirstChunkInTheLastMoment(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // the timer's goroutine waits for Next's to give way
+	bubble(t, func(t *testing.T) {
+		ds := deployments("a")
+		ds[0].StreamTimeout, ds[0].NumRetries = time.Second, ptr(0)
+		r := newRouter(t, options(), ds)
+		for range 100 {
+			s, _, err := r.Stream(t.Context(), chat("a"), func(ctx context.Context, _ Target) (openai.Stream, error) {
+				return &lateStream{fakeStream: fakeStream{ctx: ctx}, limit: time.Second}, nil
+			})
+			if err == nil {
+				synctest.Wait()
+				dead := s.(*stream).ctx.Err()
+				_ = s.Close()
+				if dead != nil {
+					t.Fatal("a stream was given out whose upstream call had ended")
+				}
+				continue
+			}
+			wantError(t, err, 408, "The first chunk of the stream did not come in time.")
+			time.Sleep(time.Minute) // beyond the cooldown
+		}
+		idle(t, r)
 	})
 }

@@ -113,11 +113,10 @@ func (q *request) count(u openai.Usage) {
 
 // cost prices the call by the rates of the deployment that answered; ok is false where they are not known.
 func (q *request) cost() (money.USD, bool) {
-	m := q.snap.Models.byID(q.out.Deployment.ID)
-	if m == nil || (!q.rec.UsageKnown && !q.rec.Estimated) {
+	if !q.rec.UsageKnown && !q.rec.Estimated {
 		return 0, false
 	}
-	cost, known := price.Cost(m.Rates, price.Usage{
+	cost, known := price.Cost(q.snap.Models.rates(q.out.Deployment), price.Usage{
 		Prompt: int64(q.rec.PromptTokens), Cached: int64(q.rec.CachedTokens), Completion: int64(q.rec.CompletionTokens),
 	})
 	if known {

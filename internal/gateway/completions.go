@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -134,20 +137,16 @@ func completeByChat(ctx context.Context, c provider.Chatter, r *openai.Request, 
 	if err != nil {
 		return nil, err
 	}
-	answers := make([]*openai.Response, len(texts))
+	answers, errs := make([]*openai.Response, len(texts)), make([]error, len(texts))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, prompt := range texts {
 		group.Go(func() error {
-			chat, err := chatRequest(r, prompt)
-			if err != nil {
-				return badBody(openai.OpCompletion, err)
-			}
-			answers[i], err = c.Chat(ctx, chat)
-			return err
+			answers[i], errs[i] = chatOnce(ctx, c, r, prompt)
+			return errs[i]
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, err
+		return nil, withBilling(err, errs)
 	}
 	out, err := joinCompletions(answers)
 	if err != nil {
@@ -155,6 +154,47 @@ func completeByChat(ctx context.Context, c provider.Chatter, r *openai.Request, 
 	}
 	out.Meta = withDropped(out.Meta, dropped)
 	return out, nil
+}
+
+// chatOnce answers one prompt, in a goroutine of its own.
+func chatOnce(ctx context.Context, c provider.Chatter, r *openai.Request, prompt string) (answer *openai.Response, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			answer, err = nil, caught(p)
+		}
+	}()
+	chat, err := chatRequest(r, prompt)
+	if err != nil {
+		return nil, badBody(openai.OpCompletion, err)
+	}
+	return c.Chat(ctx, chat)
+}
+
+// caught is the failure that a panic of a goroutine beside the call's own becomes: unlike the call's own it would end
+// the process. The log gets the place but not the value, which may hold what a caller sent.
+func caught(p any) error {
+	what := fmt.Sprintf("%T", p)
+	if e, ok := p.(runtime.Error); ok {
+		what = e.Error()
+	}
+	return apierr.From(fmt.Errorf("panic: %s\n%s", what, debug.Stack()))
+}
+
+// withBilling is the failure err of several chats, each of which ended by one of errs. The upstream may bill it when it
+// has answered another one, or was at work on one that the failure cut off.
+func withBilling(err error, errs []error) error {
+	var failed *provider.UpstreamError
+	if !errors.As(err, &failed) || !slices.ContainsFunc(errs, maybeBilled) {
+		return err
+	}
+	billed := *failed
+	billed.Billed = provider.MaybeBilled
+	return &billed
+}
+
+func maybeBilled(err error) bool {
+	var failed *provider.UpstreamError
+	return err == nil || errors.Is(err, context.Canceled) || errors.As(err, &failed) && failed.Billed == provider.MaybeBilled
 }
 
 // joinCompletions numbers the choices through and adds the token counts up.

@@ -245,6 +245,8 @@ func TestBadInput(t *testing.T) {
 		{"model in another case in extra_body", chat("fast", `,"extra_body":{"Model":"x"}`), json, 400, "extra_body.Model", "write it as 'model'"},
 		{"negative timeout", chat("fast", `,"timeout":-1`), json, 400, "timeout", "a number of seconds"},
 		{"fallbacks no list", chat("fast", `,"fallbacks":"x"`), json, 400, "fallbacks", "a list of model names"},
+		{"too many fallbacks", chat("fast", `,"fallbacks":[`+strings.Repeat(`"fast",`, 20)+`"fast"]`), json, 400, "fallbacks", "at most 20 names"},
+		{"an unknown fallback", chat("fast", `,"fallbacks":["nope"]`), json, 400, nil, "Invalid model name passed in model=nope"},
 		{"fallback with a credential", chat("fast", `,"fallbacks":[{"model":"broken","api_base":"http://evil"}]`), json, 400, "fallbacks", "a list of model names"},
 		{"broken JSON of a stranger", `{`, []string{"Authorization", "Bearer sk-stranger-0123456789"}, 401, "key", "Invalid proxy server token"},
 	}

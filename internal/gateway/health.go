@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -47,14 +48,14 @@ func (g *Gateway) health(w http.ResponseWriter, r *http.Request, _ string) {
 			Message: fmt.Sprintf("Model with ID %s not found. Call `/model/info` to see all ids.", clip(id+model))}).Write(w)
 		return
 	}
-	healthy, unhealthy := snap.probe(r.Context(), targets)
+	healthy, unhealthy := snap.probe(r.Context(), targets, g.opts.Log)
 	writeJSON(w, map[string]any{
 		"healthy_endpoints": healthy, "unhealthy_endpoints": unhealthy,
 		"healthy_count": len(healthy), "unhealthy_count": len(unhealthy),
 	})
 }
 
-func (s *Snapshot) probe(ctx context.Context, targets []*dispatch.Deployment) (healthy, unhealthy []map[string]any) {
+func (s *Snapshot) probe(ctx context.Context, targets []*dispatch.Deployment, log *slog.Logger) (healthy, unhealthy []map[string]any) {
 	errs := make([]error, len(targets))
 	parallel := s.Health.Parallel
 	if parallel <= 0 {
@@ -83,6 +84,10 @@ func (s *Snapshot) probe(ctx context.Context, targets []*dispatch.Deployment) (h
 		if s.Health.Details {
 			e["error"] = errs[i].Error()
 		}
+		var own *apierr.Error
+		if errors.As(errs[i], &own) && own.Cause != nil {
+			log.Warn("health probe failed", "deployment", d.ID, "error", own.Cause)
+		}
 		unhealthy = append(unhealthy, e)
 	}
 	return healthy, unhealthy
@@ -107,7 +112,13 @@ func probeBody(mode string, tokens int) (openai.Operation, string) {
 	return openai.OpChat, fmt.Sprintf(`{"model":"health","max_tokens":%d,"messages":[{"role":"user","content":%q}]}`, tokens, healthPrompt)
 }
 
-func (s *Snapshot) probeOne(ctx context.Context, d *dispatch.Deployment) error {
+// probeOne makes the call, in a goroutine of its own.
+func (s *Snapshot) probeOne(ctx context.Context, d *dispatch.Deployment) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = caught(p)
+		}
+	}()
 	mode, tokens, timeout := "chat", healthTokens, s.Health.Timeout
 	if m := s.Models.byID(d.ID); m != nil {
 		mode = m.Mode

@@ -25,11 +25,13 @@ type Model struct {
 	DropParams bool   // parameters that the upstream does not take are dropped
 	ModeKnown  bool   // Mode is said by the configuration or the price table, and no guess
 	Rates      price.Rates
-	Entry      price.Entry    // the price table's line; zero when it has none
-	Params     map[string]any // litellm_params, secrets masked
-	Info       map[string]any // model_info as the configuration gives it
-	RPM, TPM   int64
-	Supported  []string // OpenAI parameters that the upstream takes; nil = not known
+	// Opened prices the models that a pattern opens, by their upstream id; nil on an entry that is no pattern.
+	Opened    func(upstreamID string) price.Rates
+	Entry     price.Entry    // the price table's line; zero when it has none
+	Params    map[string]any // litellm_params, secrets masked
+	Info      map[string]any // model_info as the configuration gives it
+	RPM, TPM  int64
+	Supported []string // OpenAI parameters that the upstream takes; nil = not known
 
 	// ClientParams are the credential fields that bodies may carry for this deployment, with the pattern that the
 	// value must match (configurable_clientside_auth_params).
@@ -57,12 +59,25 @@ func NewModels(list []Model) *Models {
 	return m
 }
 
-// byID returns the deployment, nil when there is none: a name opened from a wildcard has no entry of its own.
+// byID returns the deployment, nil when there is none. A name that was opened from a pattern has the pattern's id, and
+// so its entry: what depends on the model rather than on the entry must be asked of the name's own (rates).
 func (m *Models) byID(id string) *Model {
 	if i, ok := m.index[id]; ok {
 		return &m.list[i]
 	}
 	return nil
+}
+
+// rates are the prices of the model that a deployment calls; nothing is known of a deployment that has no entry.
+func (m *Models) rates(d *dispatch.Deployment) price.Rates {
+	entry := m.byID(d.ID)
+	switch {
+	case entry == nil:
+		return price.Rates{}
+	case entry.Opened != nil:
+		return entry.Opened(d.UpstreamID)
+	}
+	return entry.Rates
 }
 
 // modelCreated is the creation time of every model in LiteLLM's lists (DEFAULT_MODEL_CREATED_AT_TIME).
@@ -159,15 +174,42 @@ func (g *Gateway) oneModel(w http.ResponseWriter, _ *http.Request, name string) 
 	writeJSON(w, snap.entry(name, res.Deployments[0].Provider, func(string) map[string]any { return nil }))
 }
 
-// modelInfo is GET /model/info: each deployment with its parameters (secrets masked) and what is known of its model.
+// publicParams are the litellm_params that every caller may see: what the deployment is called, how much it takes, and
+// the request parameters that it sets. All others, such as key files, OCIDs and headers, are the operator's alone.
+var publicParams = []string{
+	"model", "custom_llm_provider", "tags", "rpm", "tpm", "max_parallel_requests", "order", "weight", "timeout", "stream_timeout",
+	"dimensions", "encoding_format", "frequency_penalty", "input_type", "logprobs", "max_completion_tokens", "max_tokens", "modalities", "n",
+	"parallel_tool_calls", "presence_penalty", "reasoning_effort", "response_format", "seed", "stop", "temperature", "thinking", "tool_choice",
+	"top_k", "top_logprobs", "top_n", "top_p", "truncate", "verbosity",
+}
+
+// params are the litellm_params as a caller may see them, secrets masked in either case.
+func (m *Model) params(admin bool) map[string]any {
+	if admin {
+		return m.Params
+	}
+	shown := map[string]any{}
+	for _, name := range publicParams {
+		if value, ok := m.Params[name]; ok {
+			shown[name] = value
+		}
+	}
+	if m.APIBase != "" {
+		shown["api_base"] = m.APIBase
+	}
+	return shown
+}
+
+// modelInfo is GET /model/info: each deployment with its parameters and what is known of its model.
 func (g *Gateway) modelInfo(w http.ResponseWriter, r *http.Request, _ string) {
 	snap := g.snap.Load()
 	wanted := r.URL.Query().Get("litellm_model_id")
+	admin := snap.Gate.IsAdmin(r)
 	data := []map[string]any{}
 	for i := range snap.Models.list {
 		m := &snap.Models.list[i]
 		if wanted == "" || wanted == m.ID {
-			data = append(data, map[string]any{"model_name": m.Alias, "litellm_params": m.Params, "model_info": m.describe()})
+			data = append(data, map[string]any{"model_name": m.Alias, "litellm_params": m.params(admin), "model_info": m.describe()})
 		}
 	}
 	if wanted != "" && len(data) == 0 {

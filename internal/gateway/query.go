@@ -26,11 +26,14 @@ func (q *request) newQuery() (*dispatch.Query, error) {
 		InputTokens: len(q.raw) / bytesPerToken, OutputTokens: f.whole("max_tokens", "max_completion_tokens"),
 		Fallbacks:        f.fallbackList("fallbacks"),
 		DisableFallbacks: f.flag("disable_fallbacks"), SpecificDeployment: f.flag("specific_deployment"),
-		NumRetries: f.count("num_retries", "X-Litellm-Num-Retries"), MaxFallbacks: f.count("max_fallbacks", ""),
+		NumRetries: f.count("num_retries", "X-Litellm-Num-Retries", maxRetries), MaxFallbacks: f.count("max_fallbacks", "", maxFallbacks),
 		Timeout:       f.seconds("X-Litellm-Timeout", "timeout", "request_timeout"),
 		StreamTimeout: f.seconds("X-Litellm-Stream-Timeout", "stream_timeout"),
 	}
-	for _, fb := range query.Fallbacks {
+	if len(query.Fallbacks) > maxFallbacks {
+		f.wrong("fallbacks", fmt.Sprintf("at most %d names", maxFallbacks))
+	}
+	for _, fb := range query.Fallbacks[:min(len(query.Fallbacks), maxFallbacks)] {
 		if _, known := q.snap.Router.Resolve(fb.Model); !known {
 			return nil, dispatch.UnknownModel(q.op, fb.Model)
 		}
@@ -38,8 +41,15 @@ func (q *request) newQuery() (*dispatch.Query, error) {
 	query.ContextWindowFallbacks = f.fallbackMap("context_window_fallbacks")
 	query.ContentPolicyFallbacks = f.fallbackMap("content_policy_fallbacks")
 	query.Mock = f.mock()
+	f.seconds("", "keepalive_seconds") // for its error alone: where a stream begins nobody is left to refuse it
 	return query, f.err
 }
+
+// What a caller may ask of the router for one call. Each attempt is a call of an upstream on the operator's account.
+const (
+	maxRetries   = 10
+	maxFallbacks = 20
+)
 
 // bytesPerToken turns the length of a body into an estimate of its tokens; English text has about four characters each.
 const bytesPerToken = 4
@@ -87,22 +97,21 @@ func (f *fields) whole(names ...string) int {
 	return 0
 }
 
-func (f *fields) count(name, header string) *int {
+// count reads a whole number up to most from the member, else from the header. A header that is no such number is
+// ignored, as LiteLLM does, but one beyond most is refused too.
+func (f *fields) count(name, header string, most int) *int {
+	want := fmt.Sprintf("a whole number from 0 to %d", most)
 	var n int
-	if f.decode(name, &n, "a whole number that is not negative") {
-		if n < 0 {
-			f.wrong(name, "a whole number that is not negative")
+	if !f.decode(name, &n, want) {
+		var err error
+		if n, err = strconv.Atoi(f.q.r.Header.Get(header)); err != nil || n < 0 {
+			return nil
 		}
-		return &n
 	}
-	text := f.q.r.Header.Get(header)
-	if text == "" {
-		return nil
+	if n < 0 || n > most {
+		f.wrong(name, want)
 	}
-	if n, err := strconv.Atoi(text); err == nil && n >= 0 {
-		return &n
-	}
-	return nil
+	return &n
 }
 
 // seconds reads a time in seconds from the first of the members, else from the header; 0 when nobody says one.

@@ -12,17 +12,38 @@ import (
 )
 
 // settle ends every call, however it went: the stream is closed, and the record goes to the log and the metrics. A
-// panic of a step is answered like any failure and does not end the process.
+// panic of a step is answered like any failure and does not end the process. Each part is deferred, the last one first,
+// so that a panic of one leaves none of the others out.
 func (q *request) settle() {
+	defer q.report()
+	defer q.closeEvents()
+	defer q.closeStream()
 	if p := recover(); p != nil {
 		q.panicked(p)
 	}
+}
+
+// closeStream releases the upstream. A panic stays here: the answer may be complete, and must not be broken off.
+func (q *request) closeStream() {
+	defer func() {
+		if p := recover(); p != nil {
+			q.logPanic(p)
+		}
+	}()
 	if q.stream != nil {
 		_ = q.stream.Close()
 	}
+}
+
+// closeEvents ends the writing to the caller, comments included.
+func (q *request) closeEvents() {
 	if q.events != nil {
 		q.events.close()
 	}
+}
+
+// report tells the log and the metrics how the call went.
+func (q *request) report() {
 	q.estimate()
 	q.rec.Ended = time.Now()
 	telemetry.LogCall(q.g.opts.Log, &q.rec)
@@ -40,11 +61,15 @@ func (q *request) estimate() {
 }
 
 func (q *request) panicked(p any) {
-	q.g.opts.Log.Error("panic while serving a call", "call_id", q.rec.ID, "panic", p, "stack", string(debug.Stack()))
+	q.logPanic(p)
 	e := &apierr.Error{Status: http.StatusInternalServerError, Type: "internal_server_error",
 		Message: "Internal server error. The gateway's log has the cause under this request id."}
 	q.rec.Outcome, q.rec.Status, q.rec.Error = record.Failure, e.Status, e.Message
 	q.write(e)
+}
+
+func (q *request) logPanic(p any) {
+	q.g.opts.Log.Error("panic while serving a call", "call_id", q.rec.ID, "panic", p, "stack", string(debug.Stack()))
 }
 
 // knownAlias is the alias as a label of metrics: a caller's invention must not make a new series.

@@ -2,7 +2,7 @@
 //
 // A prompt of several hundred kilobytes passes through the gateway as bytes: admission needs a handful of
 // top-level members and the upstream needs another model name, nothing more. Object checks the whole text
-// (RFC 8259 grammar, UTF-8, a nesting bound, no repeated top-level name) in one pass and notes where each
+// (RFC 8259 grammar, UTF-8, bounds of nesting and of members, no repeated top-level name) in one pass and notes where each
 // top-level member lies; Splice makes the new text as a list of slices of the old one.
 package jsonscan
 
@@ -17,6 +17,10 @@ import (
 
 // MaxDepth is the deepest nesting of arrays and objects that Object accepts, the top level included.
 const MaxDepth = 256
+
+// MaxMembers is the most top-level members that Object accepts. Requests and answers have some dozens; Find and Splice
+// look at each of them for every name they are asked about, which a caller must not be able to stretch.
+const MaxMembers = 1024
 
 // Member is one top-level member of an object. Its slices point into the scanned text and live as long as it does.
 type Member struct {
@@ -170,12 +174,15 @@ func (s *scanner) topObject(dst []Member) ([]Member, bool) {
 	if s.peek() != '{' {
 		return nil, s.fail("expected a JSON object")
 	}
+	var names nameSet
 	ok := s.object(1, func(m Member) bool {
-		for i := range dst {
-			if string(dst[i].Name) == string(m.Name) {
-				s.pos = m.start
-				return s.fail("duplicate key '" + printable(m.Name) + "'")
-			}
+		if len(dst) == MaxMembers {
+			s.pos = m.start
+			return s.fail(fmt.Sprintf("more than %d members", MaxMembers))
+		}
+		if names.has(dst, m.Name) {
+			s.pos = m.start
+			return s.fail("duplicate key '" + printable(m.Name) + "'")
 		}
 		dst = append(dst, m)
 		return true
@@ -188,6 +195,28 @@ func (s *scanner) topObject(dst []Member) ([]Member, bool) {
 		return nil, s.fail("unexpected content after document")
 	}
 	return dst, true
+}
+
+// nameSet finds repeated names: by comparing each with all others while they are few, which allocates nothing, and by
+// hashing where that would grow with their square.
+type nameSet map[string]struct{}
+
+// has reports whether members, all those before name, hold it.
+func (n *nameSet) has(members []Member, name []byte) bool {
+	const few = 32
+	if len(members) < few {
+		_, found := Find(members, string(name))
+		return found
+	}
+	if *n == nil {
+		*n = make(nameSet, 4*few)
+		for i := range members {
+			(*n)[string(members[i].Name)] = struct{}{}
+		}
+	}
+	_, found := (*n)[string(name)]
+	(*n)[string(name)] = struct{}{}
+	return found
 }
 
 // object reads an object from its opening brace; each, when given, sees every member.

@@ -3,6 +3,7 @@ package jsonscan
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"reflect"
 	"strings"
@@ -30,6 +31,10 @@ func TestObjectErrors(t *testing.T) {
 		{"leading zero", `{"a":01}`, "expected ',' or '}': line 1 column 7 (char 6)"},
 		{"NaN", `{"a":NaN}`, "unexpected character: line 1 column 6 (char 5)"},
 		{"depth bomb", `{"a":` + strings.Repeat("[", 100000), "nesting is deeper than 256 levels: line 1 column 261 (char 260)"},
+		{"a repeat among many members", numbered(100, `,"k7":0`), "duplicate key 'k7': line 1 column 792 (char 791)"},
+		{"a repeat of a late member", numbered(100, `,"k99":0`), "duplicate key 'k99': line 1 column 792 (char 791)"},
+		{"one member too many", numbered(MaxMembers+1, ""), "more than 1024 members: line 1 column 9132 (char 9131)"},
+		{"a member bomb", numbered(200_000, ""), "more than 1024 members: line 1 column 9132 (char 9131)"},
 		{"columns count characters", `{"é":nul}`, "invalid literal: line 1 column 6 (char 6)"},
 	}
 	for _, tt := range tests {
@@ -38,6 +43,48 @@ func TestObjectErrors(t *testing.T) {
 			var syntax *SyntaxError
 			if !errors.As(err, &syntax) || err.Error() != tt.want {
 				t.Errorf("got %v, want %s", err, tt.want)
+			}
+		})
+	}
+}
+
+// numbered is an object of n members "k0", "k1" and so on, with more behind them.
+func numbered(n int, more string) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `,"k%d":0`, i)
+	}
+	return "{" + b.String()[1:] + more + "}"
+}
+
+// Up to MaxMembers each member is found, and below the top level there may be any number.
+func TestManyMembers(t *testing.T) {
+	for _, n := range []int{31, 32, 33, MaxMembers} {
+		members, err := Object([]byte(numbered(n, "")), nil)
+		if err != nil || len(members) != n || string(members[n-1].Name) != fmt.Sprintf("k%d", n-1) {
+			t.Errorf("%d members: %d, %v", n, len(members), err)
+		}
+	}
+	for _, text := range []string{`{"logit_bias":` + numbered(5*MaxMembers, "") + `}`, `{"a":[` + strings.Repeat("0,", 5*MaxMembers) + `0]}`} {
+		if _, err := Object([]byte(text), nil); err != nil {
+			t.Errorf("%.20s...: %v", text, err)
+		}
+	}
+}
+
+// Bodies hold as many objects below the top level as they like, and their readers ask for each: the time per byte must
+// not grow with the number of members.
+func BenchmarkObjectManyMembers(b *testing.B) {
+	for _, n := range []int{16, 64, MaxMembers} {
+		text := []byte(numbered(n, ""))
+		members := make([]Member, 0, n)
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Object(text, members); err != nil {
+					b.Fatal(err)
+				}
 			}
 		})
 	}
@@ -158,7 +205,7 @@ func FuzzObject(f *testing.F) {
 				t.Fatalf("not a SyntaxError: %v", err)
 			}
 			allowed := strings.HasPrefix(syntax.Reason, "duplicate key") || strings.HasPrefix(syntax.Reason, "nesting") ||
-				strings.HasPrefix(syntax.Reason, "invalid UTF-8") || strings.HasPrefix(syntax.Reason, "expected a JSON object")
+				strings.HasPrefix(syntax.Reason, "more than") || strings.HasPrefix(syntax.Reason, "invalid UTF-8") || strings.HasPrefix(syntax.Reason, "expected a JSON object")
 			if std == nil && !allowed {
 				t.Fatalf("encoding/json accepts %q, Object says %v", data, err)
 			}

@@ -109,10 +109,10 @@ var (
 )
 
 // ErrorFromResponse sorts a refused call. body is the upstream's, in OpenAI's envelope, in OCI's flat
-// {"code","message"} or anything else; a message that is itself JSON is unwrapped once.
+// {"code","message"} or anything else; a message that is itself JSON is unwrapped.
 func ErrorFromResponse(providerName string, status int, header http.Header, body []byte, now time.Time) *UpstreamError {
 	e := &UpstreamError{Provider: providerName, Status: status, Header: header, RetryAfter: RetryAfter(header, now)}
-	e.Message, e.Type, e.Param, e.Code = readErrorBody(body)
+	e.Message, e.Type, e.Param, e.Code = readErrorBody(body, wrappings)
 	if e.Message == "" {
 		e.Message = fmt.Sprintf("the upstream answered %d %s without a readable error", status, http.StatusText(status))
 	}
@@ -145,9 +145,14 @@ func (e *UpstreamError) refine() {
 	}
 }
 
+// wrappings is how many envelopes around an error's own object are taken off. OCI's around OpenAI's are two; one may
+// come from a proxy on the way.
+const wrappings = 3
+
 // readErrorBody understands the shapes seen in the field: OpenAI's {"error":{...}}, xAI's {"code","error":"text"},
-// OCI's {"code","message"} whose message may be one of the former as a JSON text, FastAPI's {"detail"}.
-func readErrorBody(body []byte) (message, typ, param, code string) {
+// OCI's {"code","message"} whose message may be one of the former as a JSON text, FastAPI's {"detail"}. What lies
+// deeper than unwrap envelopes is the message as it stands.
+func readErrorBody(body []byte, unwrap int) (message, typ, param, code string) {
 	var flat struct {
 		Error   json.RawMessage `json:"error"`
 		Message json.RawMessage `json:"message"`
@@ -157,7 +162,7 @@ func readErrorBody(body []byte) (message, typ, param, code string) {
 		Code    any             `json:"code"`
 	}
 	if json.Unmarshal(body, &flat) != nil {
-		return clip(strings.ToValidUTF8(strings.TrimSpace(string(body)), "?")), "", "", ""
+		return plain(body), "", "", ""
 	}
 	typ, param, code = text(flat.Type), text(flat.Param), text(flat.Code)
 	for _, raw := range []json.RawMessage{flat.Error, flat.Message, flat.Detail} {
@@ -172,13 +177,21 @@ func readErrorBody(body []byte) (message, typ, param, code string) {
 			}
 			inner = []byte(s)
 		}
-		m, t, p, c := readErrorBody(inner)
+		if unwrap == 0 {
+			return plain(inner), typ, param, code
+		}
+		m, t, p, c := readErrorBody(inner, unwrap-1)
 		if m == "" {
 			continue
 		}
 		return m, first(t, typ), first(p, param), first(c, code)
 	}
 	return "", typ, param, code
+}
+
+// plain is a text of unknown form as a message.
+func plain(body []byte) string {
+	return clip(strings.ToValidUTF8(strings.TrimSpace(string(body)), "?"))
 }
 
 func text(v any) string {
@@ -207,17 +220,31 @@ func clip(s string) string {
 	return strings.ToValidUTF8(s[:longest], "") + " ..."
 }
 
-// RetryAfter reads retry-after-ms and Retry-After (seconds or a date); 0 when neither says anything usable.
+// longestRetryAfter bounds what is believed of an upstream: a time stamp in the place of a duration, or a wrong unit,
+// would take a deployment away for good.
+const longestRetryAfter = 24 * time.Hour
+
+// RetryAfter reads retry-after-ms and Retry-After (seconds or a date); 0 when neither says anything usable, which
+// includes more than a day.
 func RetryAfter(h http.Header, now time.Time) time.Duration {
-	if ms, err := strconv.ParseFloat(h.Get("retry-after-ms"), 64); err == nil && ms > 0 {
-		return time.Duration(ms * float64(time.Millisecond))
+	if d, ok := waitOf(h.Get("retry-after-ms"), time.Millisecond); ok {
+		return d
 	}
 	v := strings.TrimSpace(h.Get("Retry-After"))
-	if s, err := strconv.ParseFloat(v, 64); err == nil && s > 0 && s < 1e6 {
-		return time.Duration(s * float64(time.Second))
+	if d, ok := waitOf(v, time.Second); ok {
+		return d
 	}
-	if at, err := http.ParseTime(v); err == nil && at.After(now) {
+	if at, err := http.ParseTime(v); err == nil && at.After(now) && at.Sub(now) <= longestRetryAfter {
 		return at.Sub(now)
 	}
 	return 0
+}
+
+// waitOf reads a number of units; ok is false unless it is a time within bounds.
+func waitOf(number string, unit time.Duration) (d time.Duration, ok bool) {
+	n, err := strconv.ParseFloat(number, 64)
+	if err != nil || !(n > 0 && n <= float64(longestRetryAfter/unit)) { // compared before it could overflow; NaN is neither
+		return 0, false
+	}
+	return time.Duration(n * float64(unit)), true
 }

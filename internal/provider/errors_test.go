@@ -48,6 +48,12 @@ func TestErrorFromResponse(t *testing.T) {
 		{"FastAPI", 422, `{"detail":"no such field"}`, provider.UpstreamError{Reason: provider.Unprocessable, Status: 422, Message: "no such field"}, ""},
 		{"no JSON", 503, "upstream connect error", provider.UpstreamError{Reason: provider.ServiceUnavailable, Status: 503, Message: "upstream connect error"},
 			"litellm.ServiceUnavailableError: ServiceUnavailableError: OCIException - upstream connect error"},
+		{"three envelopes", 400, `{"error":{"message":{"detail":{"message":"inside","code":"c3"},"code":"c2"}},"code":"c0"}`,
+			provider.UpstreamError{Reason: provider.BadRequest, Status: 400, Message: "inside", Code: "c3"}, ""},
+		{"a message that is deeper is shown as it stands", 400, `{"error":{"error":{"error":{"error":{"error":"deep"},"type":"t3"},"type":"t2"}},"code":"c0"}`,
+			provider.UpstreamError{Reason: provider.BadRequest, Status: 400, Message: `{"error":"deep"}`, Type: "t3", Code: "c0"}, ""},
+		{"thousands of envelopes", 500, strings.Repeat(`{"error":`, 9000) + `"x"` + strings.Repeat("}", 9000),
+			provider.UpstreamError{Reason: provider.InternalServer, Status: 500, Message: strings.Repeat(`{"error":`, 9000)[36:4036] + " ..."}, ""},
 		{"nothing", 502, "", provider.UpstreamError{Reason: provider.BadGateway, Status: 502, Message: "the upstream answered 502 Bad Gateway without a readable error"}, ""},
 		{"a timeout of a gateway on the way", 504, "", provider.UpstreamError{Reason: provider.Timeout, Status: 504, Message: "the upstream answered 504 Gateway Timeout without a readable error"}, ""},
 		{"a conflict", 409, `{"code":"IncorrectState","message":"busy"}`, provider.UpstreamError{Reason: provider.Conflict, Status: 409, Message: "busy", Code: "IncorrectState"},
@@ -78,6 +84,16 @@ func TestRetryAfter(t *testing.T) {
 		{"a date of the past", "Retry-After", "Wed, 25 Nov 2026 11:00:00 GMT", 0},
 		{"nonsense", "Retry-After", "soon", 0},
 		{"negative", "Retry-After", "-3", 0},
+		{"a day", "Retry-After", "86400", 24 * time.Hour},
+		{"more than a day", "Retry-After", "86401", 0},
+		{"a number that overflows", "Retry-After", "1e300", 0},
+		{"infinite", "Retry-After", "Inf", 0},
+		{"no number", "Retry-After", "NaN", 0},
+		{"a date too far away", "Retry-After", "Wed, 25 Nov 2054 12:00:30 GMT", 0},
+		{"a day in milliseconds", "retry-after-ms", "86400000", 24 * time.Hour},
+		{"more than a day in milliseconds", "retry-after-ms", "86400001", 0},
+		{"milliseconds that overflow", "retry-after-ms", "1e300", 0},
+		{"infinite milliseconds", "retry-after-ms", "+Inf", 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -87,6 +103,15 @@ func TestRetryAfter(t *testing.T) {
 				t.Errorf("%v, want %v", got, tt.want)
 			}
 		})
+	}
+}
+
+// Milliseconds that cannot be meant leave the seconds in force.
+func TestRetryAfter_SecondForm(t *testing.T) {
+	h := http.Header{"Retry-After": {"7"}}
+	h.Set("retry-after-ms", "1e18")
+	if got := provider.RetryAfter(h, now); got != 7*time.Second {
+		t.Errorf("%v, want 7s", got)
 	}
 }
 

@@ -142,6 +142,9 @@ func azureURL(base, model, version string) (string, error) {
 	}
 	versionless := strings.HasSuffix(target.Path, "/openai/v1")
 	if !versionless && !strings.Contains(target.Path, "/openai/deployments/") {
+		if !fitsPath(model) {
+			return "", fmt.Errorf("model: %q cannot be a deployment's name in a path", model)
+		}
 		target = target.JoinPath("openai", "deployments", url.PathEscape(model))
 	}
 	query := target.Query()
@@ -155,6 +158,14 @@ func azureURL(base, model, version string) (string, error) {
 	}
 	target.RawQuery = query.Encode()
 	return target.String(), nil
+}
+
+// fitsPath reports whether a model's name stays one step of a URL's path. One that is, or holds between slashes, what a
+// path takes for "here" or "up" would not, nor would none: a caller of a wildcard would choose another path of the
+// upstream by it.
+func fitsPath(model string) bool {
+	steps := strings.FieldsFunc(model, func(r rune) bool { return r == '/' || r == '\\' })
+	return model != "" && !slices.Contains(steps, ".") && !slices.Contains(steps, "..")
 }
 
 // modelID is the model's name in the body.

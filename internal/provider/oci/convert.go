@@ -248,7 +248,9 @@ func documents(v []byte) ([]byte, string) {
 		case '"':
 			o.rawMember("snippet", e)
 		case '{':
-			appendDocument(&o, e)
+			if !appendDocument(&o, e) {
+				return nil, want + " without repeated names"
+			}
 		default:
 			return nil, want
 		}
@@ -258,16 +260,19 @@ func documents(v []byte) ([]byte, string) {
 	return o.b, ""
 }
 
-// appendDocument writes the members of a document; values that are no strings become their JSON text.
-func appendDocument(o *jsonOut, raw []byte) {
+// appendDocument writes the members of a document; values that are no strings become their JSON text. It reports false
+// for what no document can be.
+func appendDocument(o *jsonOut, raw []byte) bool {
 	members, err := jsonscan.Object(raw, nil)
 	if err != nil {
-		return
+		return false
 	}
 	for _, m := range members {
 		switch {
 		case string(m.Name) == "data" && m.Value[0] == '{':
-			appendDocument(o, m.Value)
+			if !appendDocument(o, m.Value) {
+				return false
+			}
 			continue
 		case string(m.Value) == "null":
 			continue
@@ -280,6 +285,7 @@ func appendDocument(o *jsonOut, raw []byte) {
 			o.str(string(m.Value))
 		}
 	}
+	return true
 }
 
 // mustJSON marshals a value that cannot fail to.

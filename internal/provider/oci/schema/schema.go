@@ -37,6 +37,12 @@ var ErrTooLarge = errors.New("the schema is too large once its references are re
 // maxNodes bounds what a schema may become: references that each hold two further ones double at every level.
 const maxNodes = 20_000
 
+// maxDepth bounds the nesting of a schema: each level is scanned once more.
+const maxDepth = 100
+
+// ErrTooDeep is a schema that is nested deeper than any that a model could follow.
+var ErrTooDeep = errors.New("the schema is nested deeper than 100 levels")
+
 // bytesPerNode is what a node weighs for that bound, in bytes.
 const bytesPerNode = 64
 
@@ -49,7 +55,7 @@ func Rewrite(d Dialect, raw []byte) ([]byte, error) {
 	if d == AsIs {
 		return raw, nil
 	}
-	root, err := parse(raw)
+	root, err := parse(raw, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -77,12 +77,16 @@ func TestRewrite_Bomb(t *testing.T) {
 		}
 	}
 	var uses []string
-	for i := range 5000 {
+	for i := range 1000 {
 		uses = append(uses, fmt.Sprintf(`"p%d":{"$ref":"#/$defs/E"}`, i))
 	}
 	wide := `{"type":"object","properties":{` + strings.Join(uses, ",") + `},"$defs":{"E":{"enum":["` + strings.Repeat("x", 100_000) + `"]}}}`
 	if _, err := Rewrite(Plain, []byte(wide)); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("wide: %v", err)
+	}
+	deep := strings.Repeat(`{"items":`, 200) + `{}` + strings.Repeat(`}`, 200)
+	if _, err := Rewrite(Plain, []byte(deep)); !errors.Is(err, ErrTooDeep) {
+		t.Errorf("deep: %v", err)
 	}
 }
 

@@ -20,7 +20,10 @@ type member struct {
 	value *node
 }
 
-func parse(raw []byte) (*node, error) {
+func parse(raw []byte, depth int) (*node, error) {
+	if depth > maxDepth {
+		return nil, ErrTooDeep
+	}
 	switch raw[0] {
 	case '{':
 		members, err := jsonscan.Object(raw, nil)
@@ -29,7 +32,7 @@ func parse(raw []byte) (*node, error) {
 		}
 		n := &node{kind: '{', size: len(raw), members: make([]member, 0, len(members))}
 		for _, m := range members {
-			value, err := parse(m.Value)
+			value, err := parse(m.Value, depth+1)
 			if err != nil {
 				return nil, err
 			}
@@ -43,7 +46,7 @@ func parse(raw []byte) (*node, error) {
 		}
 		n := &node{kind: '[', size: len(raw), elements: make([]*node, 0, len(elements))}
 		for _, e := range elements {
-			value, err := parse(e)
+			value, err := parse(e, depth+1)
 			if err != nil {
 				return nil, err
 			}
