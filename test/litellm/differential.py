@@ -59,7 +59,7 @@ class Table:
         return found
 
     def unused(self):
-        return [e for e, n in zip(self.entries, self.used, strict=True) if not n]
+        return [e for e, n in zip(self.entries, self.used, strict=True) if not n and not e.get("chance")]
 
 
 def matches(text, pattern):
