@@ -151,7 +151,7 @@ func (d *deployment) stream(ctx context.Context, r *openai.Request, path string)
 	if err != nil || len(dropped) == 0 {
 		return s, err
 	}
-	return &droppedStream{Stream: s, dropped: dropped}, nil
+	return provider.WithDropped(s, dropped), nil
 }
 
 // outgoing is the body for the upstream and the parameters that were left out because the model refuses them.
@@ -213,23 +213,4 @@ func (d *deployment) setStream(e *edit, r *openai.Request, streamed bool, get lo
 	if streamed != r.Stream {
 		e.set = append(e.set, jsonscan.Field{Name: "stream", Value: fmt.Append(nil, streamed)})
 	}
-}
-
-// droppedStream adds the names of dropped parameters to what a stream tells.
-type droppedStream struct {
-	openai.Stream
-	dropped []string
-}
-
-// Meta implements openai.Stream.
-func (s *droppedStream) Meta() openai.Meta {
-	m := s.Stream.Meta()
-	m.Dropped = s.dropped
-	return m
-}
-
-// OnWait implements openai.Waiter, where the stream inside does.
-func (s *droppedStream) OnWait(f func()) bool {
-	w, ok := s.Stream.(openai.Waiter)
-	return ok && w.OnWait(f)
 }

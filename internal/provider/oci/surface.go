@@ -112,7 +112,7 @@ func (d *Deployment) streamOpenAI(ctx context.Context, r *openai.Request, in *in
 	if len(dropped) == 0 {
 		return s, nil
 	}
-	return &droppedStream{Stream: s, dropped: dropped}, nil
+	return provider.WithDropped(s, dropped), nil
 }
 
 // advisedError is advised for errors of the OpenAI-shaped surface.
@@ -122,23 +122,4 @@ func (d *Deployment) advisedError(err error) error {
 		return d.advised(e, d.o.Now())
 	}
 	return err
-}
-
-// droppedStream tells which parameters were left out.
-type droppedStream struct {
-	openai.Stream
-	dropped []string
-}
-
-// Meta implements openai.Stream.
-func (s *droppedStream) Meta() openai.Meta {
-	m := s.Stream.Meta()
-	m.Dropped = s.dropped
-	return m
-}
-
-// OnWait implements openai.Waiter.
-func (s *droppedStream) OnWait(f func()) bool {
-	w, ok := s.Stream.(openai.Waiter)
-	return ok && w.OnWait(f)
 }
