@@ -1,7 +1,7 @@
 package gateway
 
 import (
-	"net/http"
+	"errors"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -60,10 +60,12 @@ func (q *request) estimate() {
 	q.cost()
 }
 
+// errPanic is what a caller's answer hides behind; the log has the panic itself.
+var errPanic = errors.New("gateway: panic")
+
 func (q *request) panicked(p any) {
 	q.logPanic(p)
-	e := &apierr.Error{Status: http.StatusInternalServerError, Type: "internal_server_error",
-		Message: "Internal server error. The gateway's log has the cause under this request id."}
+	e := apierr.From(errPanic)
 	q.rec.Outcome, q.rec.Status, q.rec.Error = record.Failure, e.Status, e.Message
 	q.write(e)
 }

@@ -1,11 +1,36 @@
 package provider
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"net/http"
+	"time"
 )
+
+const (
+	// drainTime is how long CloseStream waits for the connection's own end behind the end mark, so that the connection
+	// goes back to the pool. The two nearly always come in one packet.
+	drainTime = 100 * time.Millisecond
+	// maxDrain bounds what is read behind the end mark, in bytes.
+	maxDrain = 16 << 10
+)
+
+// CloseStream releases the body of a stream, whose call cancel ends. When the end mark has come (ended) it waits a
+// moment for the end of the body, so that the connection can be used again; before it, the call is cancelled at once.
+func CloseStream(body io.ReadCloser, cancel context.CancelFunc, ended bool) error {
+	defer cancel()
+	if ended {
+		guard := time.AfterFunc(drainTime, cancel)
+		_, _ = io.CopyN(io.Discard, body, maxDrain) // an error costs no more than the connection
+		guard.Stop()
+	} else {
+		cancel()
+	}
+	return body.Close()
+}
 
 // ErrorFromTransport sorts a call that got no answer, or lost it on the way. Where no connection came about the
 // upstream cannot have worked, and the call is NotBilled; else nobody knows.

@@ -8,20 +8,11 @@ import (
 	"io"
 	"net/http"
 	"sync/atomic"
-	"time"
 
 	"tollgate/internal/jsonscan"
 	"tollgate/internal/openai"
 	"tollgate/internal/provider"
 	"tollgate/internal/sse"
-)
-
-const (
-	// drainTime is how long Close waits for the connection's own end behind the end mark, so that the connection goes
-	// back to the pool. The two nearly always come in one packet.
-	drainTime = 100 * time.Millisecond
-	// maxDrain bounds what is read behind the end mark, in bytes.
-	maxDrain = 16 << 10
 )
 
 // eventStream is a stream of chunks as an upstream sends them.
@@ -141,21 +132,13 @@ func (s *eventStream) cut(cause error) *provider.UpstreamError {
 	return e
 }
 
-// Close implements openai.Stream. Behind the end mark it waits up to drainTime for the end of the body, so that the
+// Close implements openai.Stream. Behind the end mark it waits a moment for the end of the body, so that the
 // connection can be used again; before it, the call is cancelled.
 func (s *eventStream) Close() error {
 	if s.closed.Swap(true) {
 		return nil
 	}
-	defer s.cancel()
-	if s.ended.Load() {
-		guard := time.AfterFunc(drainTime, s.cancel)
-		_, _ = io.CopyN(io.Discard, s.body, maxDrain) // an error costs no more than the connection
-		guard.Stop()
-	} else {
-		s.cancel()
-	}
-	return s.body.Close()
+	return provider.CloseStream(s.body, s.cancel, s.ended.Load())
 }
 
 // finishReasonName is how a member finish_reason begins. Inside a string its quotes would be escaped, so these bytes

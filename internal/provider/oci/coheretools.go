@@ -118,12 +118,8 @@ func (t *translation) cohereFormat() error {
 		o.strMember("type", "TEXT")
 	} else {
 		o.strMember("type", "JSON_OBJECT")
-		if f.Schema != nil {
-			rewritten, err := t.fam.rewriteSchema("response_format.json_schema.schema", f.Schema)
-			if err != nil {
-				return err
-			}
-			o.rawMember("schema", rewritten)
+		if err := t.answerSchema(); err != nil {
+			return err
 		}
 	}
 	o.close('}')

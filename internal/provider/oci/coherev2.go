@@ -106,20 +106,7 @@ func (t *translation) cohereV2Part(ctx context.Context, path string, role openai
 	case !ok || m.kind != "IMAGE":
 		return &openai.ParseError{Param: path, Message: "Invalid content part '" + path + "': OCI's COHEREV2 format takes text and images; documents go into 'documents'."}
 	}
-	if m, err = t.in.fetch(ctx, t.d, path, m); err != nil {
-		return err
-	}
-	o.open('{')
-	o.strMember("type", "IMAGE_URL")
-	o.key("imageUrl")
-	o.open('{')
-	o.textMember("url", m.url)
-	if m.detail != "" {
-		o.strMember("detail", m.detail)
-	}
-	o.close('}')
-	o.close('}')
-	return nil
+	return t.appendMedia(ctx, path, "IMAGE_URL", "imageUrl", m)
 }
 
 // cohereV2Tools writes tools, which are nested here, and toolsChoice, which is a bare word and has no AUTO.

@@ -120,6 +120,26 @@ var fetched = map[string][]string{
 	"IMAGE": {"image/*"}, "VIDEO": {"video/*"}, "AUDIO": {"audio/*"}, "DOCUMENT": {"application/pdf", "text/*", "application/*"},
 }
 
+// appendMedia writes a part that is an address or a data URI: {type, member: {url, detail}}.
+func (t *translation) appendMedia(ctx context.Context, path, kind, member string, m media) error {
+	m, err := t.in.fetch(ctx, t.d, path, m)
+	if err != nil {
+		return err
+	}
+	o := &t.out
+	o.open('{')
+	o.strMember("type", kind)
+	o.key(member)
+	o.open('{')
+	o.textMember("url", m.url)
+	if m.detail != "" {
+		o.strMember("detail", m.detail)
+	}
+	o.close('}')
+	o.close('}')
+	return nil
+}
+
 // maxFetches is how many addresses of one call are fetched: each may be as large as a fetch may be.
 const maxFetches = 20
 

@@ -154,22 +154,8 @@ func (t *translation) genericMedia(ctx context.Context, path string, p openai.Pa
 		return &openai.ParseError{Param: path, Message: "Invalid content part '" + path + "': OCI's native surface takes text and images for " + t.d.spec.Model +
 			"; audio and files go by its OpenAI surface (oci_surface: openai or auto)."}
 	}
-	if m, err = t.in.fetch(ctx, t.d, path, m); err != nil {
-		return err
-	}
 	member := map[string]string{"IMAGE": "imageUrl", "DOCUMENT": "documentUrl", "VIDEO": "videoUrl", "AUDIO": "audioUrl"}[m.kind]
-	o := &t.out
-	o.open('{')
-	o.strMember("type", m.kind)
-	o.key(member)
-	o.open('{')
-	o.textMember("url", m.url)
-	if m.detail != "" {
-		o.strMember("detail", m.detail)
-	}
-	o.close('}')
-	o.close('}')
-	return nil
+	return t.appendMedia(ctx, path, m.kind, member, m)
 }
 
 // genericTools writes tools and toolChoice. OCI's definitions are flat, and its choice is always an object.
@@ -226,12 +212,8 @@ func (t *translation) genericFormat() error {
 		if f.Description != nil {
 			o.textMember("description", f.Description)
 		}
-		if f.Schema != nil {
-			rewritten, err := t.fam.rewriteSchema("response_format.json_schema.schema", f.Schema)
-			if err != nil {
-				return err
-			}
-			o.rawMember("schema", rewritten)
+		if err := t.answerSchema(); err != nil {
+			return err
 		}
 		o.key("isStrict")
 		o.raw(boolText(f.Strict))

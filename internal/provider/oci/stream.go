@@ -9,18 +9,10 @@ import (
 	"net/http"
 	"strconv"
 	"sync/atomic"
-	"time"
 
 	"tollgate/internal/openai"
 	"tollgate/internal/provider"
 	"tollgate/internal/sse"
-)
-
-const (
-	// drainTime is how long Close waits for the connection's end behind the end mark, so that it can be used again.
-	drainTime = 100 * time.Millisecond
-	// maxDrain bounds what is read there, in bytes.
-	maxDrain = 16 << 10
 )
 
 // stream is a chat answer in chunks.
@@ -156,15 +148,7 @@ func (s *stream) Close() error {
 	if s.closed.Swap(true) {
 		return nil
 	}
-	defer s.cancel()
-	if s.ended.Load() {
-		guard := time.AfterFunc(drainTime, s.cancel)
-		_, _ = io.CopyN(io.Discard, s.body, maxDrain) // an error costs no more than the connection
-		guard.Stop()
-	} else {
-		s.cancel()
-	}
-	return s.body.Close()
+	return provider.CloseStream(s.body, s.cancel, s.ended.Load())
 }
 
 // answerError turns what came in place of an answer, with a 2xx or in the middle of a stream, into an upstream's

@@ -136,3 +136,17 @@ func unsupported(model string, names []string) *apierr.Error {
 			strings.Join(names, "', '"), model),
 	}
 }
+
+// answerSchema writes the schema that the answer shall follow, when there is one, in the family's dialect.
+func (t *translation) answerSchema() error {
+	raw := t.chat.ResponseFormat.Schema
+	if raw == nil {
+		return nil
+	}
+	rewritten, err := t.fam.rewriteSchema("response_format.json_schema.schema", raw)
+	if err != nil {
+		return err
+	}
+	t.out.rawMember("schema", rewritten)
+	return nil
+}
