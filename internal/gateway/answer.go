@@ -120,7 +120,7 @@ func (q *request) cost() (money.USD, bool) {
 		Prompt: int64(q.rec.PromptTokens), Cached: int64(q.rec.CachedTokens), Completion: int64(q.rec.CompletionTokens),
 	})
 	if known {
-		q.rec.Cost = cost.String()
+		q.rec.Cost, q.rec.CostKnown = cost, true
 	}
 	return cost, known
 }

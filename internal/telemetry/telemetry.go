@@ -135,7 +135,7 @@ func LogCall(log *slog.Logger, c *record.Call) {
 			slog.Duration("first_byte", c.FirstByte))
 	}
 	if c.UsageKnown || c.Estimated {
-		attrs = append(attrs, slog.Int("prompt_tokens", c.PromptTokens), slog.Int("completion_tokens", c.CompletionTokens), slog.String("cost", c.Cost))
+		attrs = append(attrs, slog.Int("prompt_tokens", c.PromptTokens), slog.Int("completion_tokens", c.CompletionTokens), slog.String("cost", costText(c)))
 	}
 	if c.Estimated {
 		attrs = append(attrs, slog.Bool("estimated", true))
@@ -144,4 +144,12 @@ func LogCall(log *slog.Logger, c *record.Call) {
 		attrs = append(attrs, slog.String("error", c.Error))
 	}
 	log.LogAttrs(context.Background(), level, callMessage, attrs...)
+}
+
+// costText is the cost in plain decimals, "" when the price is not known.
+func costText(c *record.Call) string {
+	if !c.CostKnown {
+		return ""
+	}
+	return c.Cost.String()
 }
