@@ -34,13 +34,19 @@ var tollgateSettings = section{
 	name: "tollgate_settings",
 	doc:  "Settings that LiteLLM has no name for.",
 	keys: []key{
-		accepted("compat_status", choice("newest", "legacy"), "Whose statuses refusals have: the newest LiteLLM's, or older ones (401 for a model that is not allowed, 400 for a spent budget).").defaults("newest"),
+		served("compat_status", choice("newest", "legacy"), "Whose statuses refusals have: the newest LiteLLM's, or older ones (401 for a model that is not allowed, 400 for a spent budget).").defaults("newest"),
 		served("allow_url_fetch", boolean, "Fetch image URLs that callers send, private addresses excepted.").defaults("false"),
 		served("extra_ca_file", text, "A PEM bundle that is trusted besides the system's."),
 		served("config_reload", boolean, "Watch the files and reload when they change.").defaults("true"),
-		accepted("budget_mode", text, "How hard budgets are."),
-		accepted("budget_wait", seconds, "Seconds that a call waits for a reservation."),
-		accepted("strict_management_api", boolean, "Refuse unknown fields in management calls."),
+		served("budget_mode", choice("strict", "estimate"), "strict holds the most that a call can cost, estimate what it is expected to cost.").defaults("strict"),
+		served("budget_wait", seconds, "Seconds that a call waits where only other calls' reservations stand in its way.").defaults("2"),
+		served("budget_master_key", boolean, "Whether calls with the master key count against litellm_settings.max_budget.").defaults("false"),
+		served("refuse_unpriced", boolean, "Refuse models without a known price to keys that have a budget.").defaults("true"),
+		served("strict_management_api", boolean, "Refuse unknown fields in management calls.").defaults("false"),
+		served("timezone", text, "The IANA time zone in which budgets start anew.").defaults("UTC"),
+		served("spool_max_mb", integer, "MB of calls that may wait on the local disk for a database that is away.").defaults("1024"),
+		served("spool_full", choice("serve", "refuse"), "What happens when that is full: calls go on and their rows are lost, or calls are refused.").defaults("serve"),
+		served("spool_sync", choice("none", "interval", "always"), "When the spool is written through to the disk itself.").defaults("interval"),
 	},
 }
 

@@ -41,8 +41,8 @@ var litellmParams = section{
 		served("tags", texts, "Tags of requests that the deployment serves; default serves untagged ones."),
 		served("tag_regex", patterns, "Patterns on request headers (Name: value) that choose the deployment."),
 
-		accepted("max_budget", decimal, "USD that the deployment may cost per budget_duration."),
-		accepted("budget_duration", text, "The period of max_budget, such as 1d, 30d or 1mo."),
+		served("max_budget", decimal, "USD that the deployment may cost per budget_duration."),
+		served("budget_duration", text, "The period of max_budget, such as 1d, 30d or 1mo."),
 		served("input_cost_per_token", decimal, "USD per prompt token."),
 		served("output_cost_per_token", decimal, "USD per completion token."),
 		served("input_cost_per_second", decimal, "USD per second of input."),

@@ -148,7 +148,23 @@ type LitellmSettings struct {
 	JSONLogs                  bool              `key:"json_logs"`
 	SetVerbose                bool              `key:"set_verbose"`
 	SSEKeepalivePingInterval  *time.Duration    `key:"sse_keepalive_ping_interval_seconds"`
+	ModelAccessDeniedMessage  string            `key:"model_access_denied_message"`
 	RequireAuthForMetrics     bool              `key:"require_auth_for_metrics_endpoint"` // true unless the file says false
+
+	MaxBudget                  Decimal        `key:"max_budget"` // USD of the whole gateway; "" and 0 = none
+	BudgetDuration             string         `key:"budget_duration"`
+	MaxInternalUserBudget      Decimal        `key:"max_internal_user_budget"`
+	InternalUserBudgetDuration string         `key:"internal_user_budget_duration"`
+	DefaultInternalUserParams  map[string]any `key:"default_internal_user_params"`
+	DefaultTeamParams          map[string]any `key:"default_team_params"`
+	DefaultKeyParams           map[string]any `key:"default_key_generate_params"`
+	UpperboundKeyParams        map[string]any `key:"upperbound_key_generate_params"`
+	KeyGenerationSettings      map[string]any `key:"key_generation_settings"`
+	MaxEndUserBudget           Decimal        `key:"max_end_user_budget"`
+	MaxEndUserBudgetID         string         `key:"max_end_user_budget_id"`
+	DisableEndUserTracking     bool           `key:"disable_end_user_cost_tracking"`
+	ValidateEndUser            bool           `key:"validate_end_user_id_in_db"`
+	CheckKeyAliasFormat        bool           `key:"enable_key_alias_format_validation"`
 }
 
 // SSLVerify says how an upstream's certificate is checked. The zero value
@@ -172,6 +188,32 @@ type GeneralSettings struct {
 	AlwaysIncludeStreamUsage   bool `key:"always_include_stream_usage"`
 	AllowMockTestingParams     bool `key:"dangerously_allow_mock_testing_request_params"`
 	StoreModelInDB             bool `key:"store_model_in_db"`
+
+	DatabaseURL         secret.String  `key:"database_url"`
+	DatabaseConnections *int           `key:"database_connection_pool_limit"`
+	DatabaseTimeout     *time.Duration `key:"database_connection_timeout"`
+	DisableSchemaUpdate bool           `key:"disable_prisma_schema_update"`
+	AllowUnavailable    bool           `key:"allow_requests_on_db_unavailable"`
+	DisableSpendLogs    bool           `key:"disable_spend_logs"`
+	DisableErrorLogs    bool           `key:"disable_error_logs"`
+	StorePrompts        bool           `key:"store_prompts_in_spend_logs"`
+	Retention           string         `key:"maximum_spend_logs_retention_period"` // a duration such as 30d, or a number of days
+	DisableResetBudget  bool           `key:"disable_reset_budget"`
+	DisableReservation  bool           `key:"disable_budget_reservation"`
+	FailClosedBudget    bool           `key:"fail_closed_budget_enforcement"`
+	SkipUserBudget      *bool          `key:"skip_user_budget_on_team_key"` // true when absent
+	EnforceUserParam    bool           `key:"enforce_user_param"`
+	EnforcedParams      []string       `key:"enforced_params"`
+	RejectClientTags    bool           `key:"reject_clientside_metadata_tags"`
+	UserHeaderName      string         `key:"user_header_name"`
+	EnableJWTAuth       bool           `key:"enable_jwt_auth"`
+	JWTAuth             map[string]any `key:"litellm_jwtauth"`
+	RolePermissions     any            `key:"role_permissions"`
+	DefaultTeamDisabled bool           `key:"default_team_disabled"`
+	TokenRateLimitType  string         `key:"token_rate_limit_type"`
+	GlobalMaxParallel   *int64         `key:"global_max_parallel_requests"`
+	KeyMaxParallel      *int64         `key:"max_parallel_requests"`
+	AdminOnlyRoutes     []string       `key:"admin_only_routes"`
 
 	KeyHeaderName       string   `key:"litellm_key_header_name"`
 	AllowedRoutes       []string `key:"allowed_routes"`
@@ -218,6 +260,20 @@ type RouterSettings struct {
 
 	DefaultParams              Params `key:"default_litellm_params"`
 	DefaultMaxParallelRequests *int   `key:"default_max_parallel_requests"`
+
+	ProviderBudgets map[string]ProviderBudget `key:"provider_budget_config"`
+
+	RedisURL      secret.String `key:"redis_url"`
+	RedisHost     string        `key:"redis_host"`
+	RedisPort     *int          `key:"redis_port"`
+	RedisPassword secret.String `key:"redis_password"`
+	RedisDB       *int          `key:"redis_db"`
+}
+
+// ProviderBudget is what one provider may cost.
+type ProviderBudget struct {
+	Limit  Decimal `key:"budget_limit"` // USD per Period
+	Period string  `key:"time_period"`
 }
 
 // RoutingStrategyArgs tunes the strategies that measure.
@@ -280,4 +336,15 @@ type TollgateSettings struct {
 	AllowURLFetch bool   `key:"allow_url_fetch"` // fetch URLs that callers send
 	ExtraCAFile   string `key:"extra_ca_file"`   // PEM bundle trusted besides the system's
 	ConfigReload  bool   `key:"config_reload"`   // true when absent: watch the files
+
+	CompatStatus        string        `key:"compat_status"` // newest or legacy
+	BudgetMode          string        `key:"budget_mode"`   // strict or estimate
+	BudgetWait          time.Duration `key:"budget_wait"`   // 2 s when absent
+	BudgetMasterKey     bool          `key:"budget_master_key"`
+	RefuseUnpriced      bool          `key:"refuse_unpriced"` // true when absent
+	StrictManagementAPI bool          `key:"strict_management_api"`
+	Timezone            string        `key:"timezone"` // IANA name, UTC when absent
+	SpoolMaxMB          int           `key:"spool_max_mb"`
+	SpoolFull           string        `key:"spool_full"` // serve or refuse
+	SpoolSync           string        `key:"spool_sync"` // none, interval or always
 }
