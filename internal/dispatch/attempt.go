@@ -94,12 +94,33 @@ func (c *call) attempt(ctx context.Context, s *stage, floor int) (f *failure, t 
 		c.rateLimited = true
 		return mockRateLimit(s.name), nil
 	}
-	a, none := c.r.pick(s.g, c.q, floor, c.stream, s.tried)
+	a, none := c.pick(ctx, s, floor)
 	if none != nil {
 		return none, nil
 	}
 	a.name, a.overrides = s.name, s.overrides
 	return c.ask(ctx, a), a.t
+}
+
+// pick chooses a deployment whose budgets bear the call.
+func (c *call) pick(ctx context.Context, s *stage, floor int) (*attempt, *failure) {
+	for {
+		a, none := c.r.pick(s.g, c.q, floor, c.stream, s.tried, c.broke)
+		switch {
+		case none != nil:
+			return nil, none
+		case a == nil:
+			return nil, crossedBudget(c.why)
+		case c.q.Pay == nil:
+			return a, nil
+		}
+		err := c.q.Pay(ctx, a.t.Deployment)
+		if err == nil {
+			return a, nil
+		}
+		a.giveBack()
+		c.broke, c.why = append(c.broke, a.t), err
+	}
 }
 
 // ask runs one attempt and books its outcome.
@@ -181,6 +202,14 @@ func (a *attempt) failed(f *failure) {
 	if hook := a.r.o.Hooks.Cooldown; cool > 0 && hook != nil {
 		hook(a.t.Deployment, f.status, cool)
 	}
+}
+
+// giveBack undoes the attempt's reservation: nobody was asked.
+func (a *attempt) giveBack() {
+	a.release()
+	a.t.quota.mu.Lock()
+	defer a.t.quota.mu.Unlock()
+	a.t.quota.window.amend(a.r.state.now(), a.second, counts{requests: -1, tokens: -a.t.estimate(a.q)})
 }
 
 // unreserve gives back the tokens of a call that the upstream has not worked on. Its request stays counted: the

@@ -13,7 +13,7 @@ func BenchmarkPick(b *testing.B) {
 			g, q := r.lookup("a", false), chat("a")
 			b.ReportAllocs()
 			for b.Loop() {
-				a, none := r.pick(g, q, 0, false, nil)
+				a, none := r.pick(g, q, 0, false, nil, nil)
 				if none != nil {
 					b.Fatal(none)
 				}

@@ -166,6 +166,19 @@ func (r *Router) noDeployments(g *group, wait time.Duration, cooling []string) *
 	}
 }
 
+// crossedBudget is LiteLLM's answer when the budgets of all deployments, or of their providers, are spent.
+func crossedBudget(why error) *failure {
+	f := &failure{
+		kind: unavailable, reason: provider.RateLimit, status: http.StatusTooManyRequests,
+		text: "No deployments available - crossed budget: " + why.Error(), cause: why,
+	}
+	var own *apierr.Error
+	if errors.As(why, &own) { // the caller's own budget, which has words of its own
+		f.own, f.kind = own, callersOwn
+	}
+	return f
+}
+
 func noSlots(wait time.Duration) *failure {
 	return &failure{
 		kind: unavailable, reason: provider.RateLimit, status: http.StatusTooManyRequests, wait: max(wait, time.Second),

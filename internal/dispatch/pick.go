@@ -111,10 +111,11 @@ func (r *Router) usable(buf []*target, g *group, q *Query, now tick) (list []*ta
 //
 // LiteLLM filters by order before tags and, when that leaves none, goes on to the next order; tags first comes to the
 // same deployment without the detour.
-func (r *Router) candidates(buf []*target, g *group, q *Query, floor int, now tick) (list []*target, none *failure) {
+func (r *Router) candidates(buf []*target, g *group, q *Query, floor int, broke []*target, now tick) (list []*target, none *failure) {
 	if list, none = r.usable(buf, g, q, now); none != nil {
 		return nil, none
 	}
+	list = without(list, broke)
 	lowest := math.MaxInt
 	for _, t := range list {
 		if t.order >= floor {
@@ -196,14 +197,18 @@ func (r *Router) reserve(g *group, t *target, q *Query, now tick) (second int64,
 }
 
 // pick chooses a deployment of g for the next attempt and reserves its place there. tried deployments come last, so
-// that a retry goes elsewhere when it can. The failure says why there is none.
-func (r *Router) pick(g *group, q *Query, floor int, stream bool, tried []*target) (*attempt, *failure) {
+// that a retry goes elsewhere when it can. The failure says why there is none; there is no attempt either when broke are
+// the only ones.
+func (r *Router) pick(g *group, q *Query, floor int, stream bool, tried, broke []*target) (*attempt, *failure) {
 	for {
 		var buf [16]*target
 		now := r.state.now()
-		list, none := r.candidates(buf[:0], g, q, floor, now)
+		list, none := r.candidates(buf[:0], g, q, floor, broke, now)
 		if none != nil {
 			return nil, none
+		}
+		if len(list) == 0 && len(broke) > 0 {
+			return nil, nil
 		}
 		if len(list) == 0 { // what is usable lies below floor
 			return nil, r.noDeployments(g, time.Second, nil)
@@ -214,6 +219,14 @@ func (r *Router) pick(g *group, q *Query, floor int, stream bool, tried []*targe
 		}
 		// Others were faster. Every turn of the loop means that one of them got on, and candidates now sees it.
 	}
+}
+
+// without leaves some targets out. It reuses list.
+func without(list, some []*target) []*target {
+	if len(some) == 0 {
+		return list
+	}
+	return slices.DeleteFunc(list, func(t *target) bool { return slices.Contains(some, t) })
 }
 
 // fresh leaves those out that were tried, unless nothing else is there. It reorders list.

@@ -35,7 +35,9 @@ type call struct {
 	left        int      // fallback aliases that may still be tried
 	nested      bool     // fallbacks are being tried
 	slept       time.Duration
-	rateLimited bool // mock_testing_rate_limit_error has been played
+	rateLimited bool      // mock_testing_rate_limit_error has been played
+	broke       []*target // whose budgets do not bear the call
+	why         error     // of the last one of them
 }
 
 // stage is a group in its role in a call.
@@ -86,7 +88,7 @@ func (c *call) levels(ctx context.Context, s *stage) *failure {
 // reaches reports whether a deployment of at least this order may be asked.
 func (c *call) reaches(s *stage, order int) bool {
 	var buf [16]*target
-	list, none := c.r.candidates(buf[:0], s.g, c.q, order, c.r.state.now())
+	list, none := c.r.candidates(buf[:0], s.g, c.q, order, c.broke, c.r.state.now())
 	return none == nil && len(list) > 0
 }
 
@@ -137,6 +139,7 @@ func (c *call) level(ctx context.Context, s *stage, floor int) (first *failure, 
 func (c *call) usable(s *stage) (healthy, untried int) {
 	var buf [16]*target
 	list, _ := c.r.usable(buf[:0], s.g, c.q, c.r.state.now())
+	list = without(list, c.broke)
 	for _, t := range list {
 		if !slices.Contains(s.tried, t) {
 			untried++
