@@ -53,11 +53,15 @@ type Chunk struct {
 
 // Usage is the token count of a call. Reasoning tokens are part of CompletionTokens, cached ones of PromptTokens.
 type Usage struct {
-	PromptTokens     int
-	CompletionTokens int
-	TotalTokens      int
-	CachedTokens     int
-	ReasoningTokens  int
+	PromptTokens       int
+	CompletionTokens   int
+	TotalTokens        int
+	CachedTokens       int
+	CacheWrittenTokens int // put into the upstream's cache (cache_creation_input_tokens)
+	ReasoningTokens    int
+	AudioInputTokens   int
+	AudioOutputTokens  int
+	ImageTokens        int // of the prompt
 }
 
 // ParseUsage reads a usage object; ok is false for null or anything that is not one. It takes both the chat form and
@@ -74,8 +78,10 @@ func ParseUsage(raw []byte) (u Usage, ok bool) {
 	}
 	ok = count(members, "prompt_tokens", &u.PromptTokens) && count(members, "completion_tokens", &u.CompletionTokens) &&
 		count(members, "total_tokens", &u.TotalTokens) &&
-		countInside(members, "prompt_tokens_details", "cached_tokens", &u.CachedTokens) &&
-		countInside(members, "completion_tokens_details", "reasoning_tokens", &u.ReasoningTokens)
+		count(members, "cache_creation_input_tokens", &u.CacheWrittenTokens) &&
+		countInside(members, "prompt_tokens_details", detail{"cached_tokens", &u.CachedTokens}, detail{"cache_creation_tokens", &u.CacheWrittenTokens},
+			detail{"audio_tokens", &u.AudioInputTokens}, detail{"image_tokens", &u.ImageTokens}) &&
+		countInside(members, "completion_tokens_details", detail{"reasoning_tokens", &u.ReasoningTokens}, detail{"audio_tokens", &u.AudioOutputTokens})
 	if !ok {
 		return Usage{}, false
 	}
@@ -96,15 +102,29 @@ func count(members []jsonscan.Member, name string, n *int) bool {
 	return err == nil
 }
 
-// countInside is count for a member of an object that may be absent or null.
-func countInside(members []jsonscan.Member, object, name string, n *int) bool {
+// detail is a member of usage's details and where its count goes.
+type detail struct {
+	name string
+	n    *int
+}
+
+// countInside is count for the members of an object that may be absent or null.
+func countInside(members []jsonscan.Member, object string, details ...detail) bool {
 	raw, given := jsonscan.Find(members, object)
 	if !given || string(raw) == "null" {
 		return true
 	}
 	var room [8]jsonscan.Member
 	inner, err := jsonscan.Object(raw, room[:0])
-	return err == nil && count(inner, name, n)
+	if err != nil {
+		return false
+	}
+	for _, d := range details {
+		if !count(inner, d.name, d.n) {
+			return false
+		}
+	}
+	return true
 }
 
 // StringMember returns the decoded text of a string member, "" when it is absent or no string.

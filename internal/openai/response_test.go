@@ -14,6 +14,9 @@ func TestParseUsage(t *testing.T) {
 		{`{"prompt_tokens":3,"prompt_tokens_details":{"audio_tokens":0,"cached_tokens":2},"completion_tokens_details":{"reasoning_tokens":1}}`,
 			Usage{PromptTokens: 3, TotalTokens: 3, CachedTokens: 2, ReasoningTokens: 1}, true},
 		{`{"prompt_tokens":null,"prompt_tokens_details":null,"completion_tokens_details":{"reasoning_tokens":null}}`, Usage{}, true},
+		{`{"prompt_tokens":9,"completion_tokens":5,"prompt_tokens_details":{"audio_tokens":3,"image_tokens":4,"cache_creation_tokens":2},"completion_tokens_details":{"audio_tokens":1}}`,
+			Usage{PromptTokens: 9, CompletionTokens: 5, TotalTokens: 14, CacheWrittenTokens: 2, AudioInputTokens: 3, AudioOutputTokens: 1, ImageTokens: 4}, true},
+		{`{"prompt_tokens":9,"cache_creation_input_tokens":7}`, Usage{PromptTokens: 9, TotalTokens: 9, CacheWrittenTokens: 7}, true}, // Anthropic's place
 		{` {"prompt_tokens":3}`, Usage{}, false}, // a member's value has no space around it
 		{`{}`, Usage{}, true},
 		{`null`, Usage{}, false},
