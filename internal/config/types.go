@@ -194,11 +194,9 @@ type GeneralSettings struct {
 	DatabaseTimeout     *time.Duration `key:"database_connection_timeout"`
 	DisableSchemaUpdate bool           `key:"disable_prisma_schema_update"`
 	AllowUnavailable    bool           `key:"allow_requests_on_db_unavailable"`
-	DisableSpendLogs    bool           `key:"disable_spend_logs"`
 	DisableErrorLogs    bool           `key:"disable_error_logs"`
 	StorePrompts        bool           `key:"store_prompts_in_spend_logs"`
 	Retention           string         `key:"maximum_spend_logs_retention_period"` // a duration such as 30d, or a number of days
-	DisableResetBudget  bool           `key:"disable_reset_budget"`
 	DisableReservation  bool           `key:"disable_budget_reservation"`
 	FailClosedBudget    bool           `key:"fail_closed_budget_enforcement"`
 	SkipUserBudget      *bool          `key:"skip_user_budget_on_team_key"` // true when absent
