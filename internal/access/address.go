@@ -88,3 +88,12 @@ func remoteAddr(r *http.Request) (netip.Addr, bool) {
 func contains(ranges []netip.Prefix, addr netip.Addr) bool {
 	return slices.ContainsFunc(ranges, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
+
+// Address is the caller's address for the record of its call, "" when a trusted proxy has hidden it.
+func (g *Gate) Address(r *http.Request) string {
+	addr, ok := g.callerAddr(r)
+	if !ok {
+		return ""
+	}
+	return addr.String()
+}

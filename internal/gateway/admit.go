@@ -3,8 +3,12 @@ package gateway
 import (
 	"fmt"
 	"net/http"
+	"strings"
 
+	"tollgate/internal/access"
 	"tollgate/internal/apierr"
+	"tollgate/internal/dispatch"
+	"tollgate/internal/jsonscan"
 	"tollgate/internal/openai"
 )
 
@@ -12,16 +16,109 @@ import (
 // than to a model) into the query for dispatch.
 func (q *request) admit() error {
 	q.chooseModel()
-	if err := q.checkCredentials(); err != nil {
-		return err
-	}
-	if err := q.checkRequired(); err != nil {
-		return err
+	if q.alias == "" {
+		return missing(q.op, "model")
 	}
 	q.forwarded = q.forwardedHeaders()
 	var err error
-	q.query, err = q.newQuery()
-	return err
+	if q.query, err = q.newQuery(); err != nil {
+		return err
+	}
+	if err := q.admitModel(); err != nil {
+		return err
+	}
+	if err := q.checkCredentials(); err != nil {
+		return err
+	}
+	for _, fb := range q.query.Fallbacks {
+		if _, known := q.snap.Router.Resolve(fb.Model); !known {
+			return dispatch.UnknownModel(q.op, fb.Model)
+		}
+	}
+	return q.checkRequired()
+}
+
+// admitModel asks access whether the caller may call this model, and what the call is held to.
+func (q *request) admitModel() error {
+	q.rec.EndUser = q.endUser()
+	_, hasUser := q.body.Get("user")
+	call := access.ModelCall{
+		Route: &q.route.Route, Model: q.alias, Resolve: q.resolve, EndUser: q.rec.EndUser, HasUser: hasUser, Tags: q.query.Tags,
+		HasParam: q.hasParam, Free: q.free,
+	}
+	for _, fb := range q.query.Fallbacks {
+		call.Fallbacks = append(call.Fallbacks, fb.Model)
+	}
+	admission, err := q.snap.Gate.AdmitModel(q.ctx, &q.caller, &call)
+	if err != nil {
+		return err
+	}
+	q.admission = admission
+	q.alias, q.query.Alias, q.query.Tags = admission.Model, admission.Model, admission.Tags
+	q.query.Pay = q.payFor
+	q.rec.Tags, q.rec.KeyMetadata, q.rec.Charges = admission.Tags, admission.Metadata, admission.Charges
+	return nil
+}
+
+// resolve is the group that a name is served by.
+func (q *request) resolve(name string) string {
+	res, _ := q.snap.Router.Resolve(name)
+	return res.Group
+}
+
+// free reports whether a model costs nothing by the operator's word.
+func (q *request) free(model string) bool {
+	deployments := q.snap.Router.Deployments(model)
+	for _, d := range deployments {
+		if !freeOfCharge(q.snap.Models.rates(d)) {
+			return false
+		}
+	}
+	return len(deployments) > 0
+}
+
+// hasParam reports whether the body has a field, which may be one of an object: "metadata.generation_name".
+func (q *request) hasParam(path string) bool {
+	members := q.body.Members
+	for {
+		name, rest, nested := strings.Cut(path, ".")
+		value, ok := jsonscan.Find(members, name)
+		if !ok || string(value) == "null" {
+			return false
+		}
+		if !nested {
+			return true
+		}
+		inner, err := jsonscan.InnerObject(value, nil)
+		if err != nil {
+			return false
+		}
+		members, path = inner, rest
+	}
+}
+
+// endUser is the customer that the call is made for: as LiteLLM, by header, by user, or by Anthropic's metadata.user_id.
+func (q *request) endUser() string {
+	for _, name := range [...]string{q.snap.UserHeader, "X-Litellm-Customer-Id", "X-Litellm-End-User-Id"} {
+		if name == "" {
+			continue
+		}
+		if id := q.r.Header.Get(name); id != "" {
+			return clip(id)
+		}
+	}
+	if id := openai.StringMember(q.body.Members, "user"); id != "" {
+		return clip(id)
+	}
+	raw, ok := q.body.Get("metadata")
+	if !ok {
+		return ""
+	}
+	metadata, err := jsonscan.InnerObject(raw, nil)
+	if err != nil {
+		return "" // a text, mostly
+	}
+	return clip(openai.StringMember(metadata, "user_id"))
 }
 
 // chooseModel applies, in LiteLLM's order, the operator's override, the path and the body; then the alias map.
@@ -47,9 +144,6 @@ var requiredFields = map[openai.Operation][]string{
 }
 
 func (q *request) checkRequired() error {
-	if q.alias == "" {
-		return missing(q.op, "model")
-	}
 	for _, name := range requiredFields[q.op] {
 		if _, ok := q.body.Get(name); !ok {
 			return missing(q.op, name)

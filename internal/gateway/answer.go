@@ -13,6 +13,7 @@ import (
 	"tollgate/internal/money"
 	"tollgate/internal/openai"
 	"tollgate/internal/price"
+	"tollgate/internal/record"
 )
 
 // answer writes what the upstream gave, in one piece or as a stream.
@@ -54,6 +55,10 @@ func (q *request) answerOnce() error {
 	}
 	parts := jsonscan.Splice(q.reply.Body, members, set, nil)
 
+	if choices, ok := jsonscan.Find(members, "choices"); ok && q.billsChars() {
+		q.written = openai.ChoiceChars(choices)
+	}
+	q.rec.RequestID = openai.StringMember(members, "id")
 	h := q.w.Header()
 	q.replyHeaders(h, q.reply.Meta)
 	if cost, ok := q.cost(); ok && cost != 0 {
@@ -61,8 +66,10 @@ func (q *request) answerOnce() error {
 	}
 	h["Content-Type"] = []string{"application/json"}
 	h["Content-Length"] = []string{strconv.FormatInt(parts.Len(), 10)}
-	q.rec.Status = http.StatusOK
+	q.rec.Status, q.rec.Outcome = http.StatusOK, record.Success
 	q.rec.FirstByte = time.Since(q.rec.Started)
+	q.book()
+	q.spendHeaders(h)
 	if parts.Len() > fitsSocket { // else it leaves at once, whatever the caller does
 		_ = http.NewResponseController(q.w).SetWriteDeadline(time.Now().Add(writeTimeout)) // not every writer in a test has one
 	}
@@ -105,8 +112,9 @@ func (q *request) modelInReply(served []byte) []byte {
 
 // count notes the token counts of the upstream.
 func (q *request) count(u openai.Usage) {
+	q.usage = u
 	q.rec.PromptTokens, q.rec.CompletionTokens = u.PromptTokens, u.CompletionTokens
-	q.rec.CachedTokens, q.rec.ReasoningTokens = u.CachedTokens, u.ReasoningTokens
+	q.rec.CachedTokens, q.rec.CacheWrittenTokens, q.rec.ReasoningTokens = u.CachedTokens, u.CacheWrittenTokens, u.ReasoningTokens
 	q.rec.UsageKnown = true
 	q.out.Record(u)
 }
@@ -116,13 +124,36 @@ func (q *request) cost() (money.USD, bool) {
 	if !q.rec.UsageKnown && !q.rec.Estimated {
 		return 0, false
 	}
-	cost, known := price.Cost(q.snap.Models.rates(q.out.Deployment), price.Usage{
-		Prompt: int64(q.rec.PromptTokens), Cached: int64(q.rec.CachedTokens), Completion: int64(q.rec.CompletionTokens),
-	})
+	r := q.snap.Models.rates(q.out.Deployment)
+	u := price.Usage{
+		Prompt: int64(q.rec.PromptTokens), Cached: int64(q.rec.CachedTokens), CacheWritten: int64(q.rec.CacheWrittenTokens), Completion: int64(q.rec.CompletionTokens),
+		Reasoning: int64(q.rec.ReasoningTokens), PromptAudio: int64(q.usage.AudioInputTokens), CompletionAudio: int64(q.usage.AudioOutputTokens), PromptImage: int64(q.usage.ImageTokens),
+	}
+	if r.InputChar.Known {
+		u.PromptChars = q.size.chars
+	}
+	if r.OutputChar.Known {
+		u.CompletionChars = q.written
+	}
+	if q.op == openai.OpRerank {
+		u.Queries = 1
+	}
+	cost, known := price.Cost(r, u)
 	if known {
 		q.rec.Cost, q.rec.CostKnown = cost, true
 	}
 	return cost, known
+}
+
+// billsChars reports whether the deployment that answered bills the characters of its answers.
+func (q *request) billsChars() bool { return q.snap.Models.rates(q.out.Deployment).OutputChar.Known }
+
+// spendHeaders tell the key's spend, this call's cost included where it is known.
+func (q *request) spendHeaders(h http.Header) {
+	if spent, limit, ok := q.hold.KeySpend(); ok {
+		h["X-Litellm-Key-Spend"] = []string{spent.PythonFloat()}
+		h["X-Litellm-Key-Max-Budget"] = []string{limit.PythonFloat()}
+	}
 }
 
 // replyHeaders sets the headers that tell how a call was served (LiteLLM's names, and ours where it has none).
@@ -135,6 +166,12 @@ func (q *request) replyHeaders(h http.Header, meta openai.Meta) {
 		h["X-Litellm-Model-Api-Base"] = []string{m.APIBase}
 	}
 	h["X-Litellm-Key-Spend"] = []string{"0.0"}
+	q.spendHeaders(h)
+	q.limitHeaders(h)
+	if key := q.caller.Key; key != nil {
+		limitOfKey(h, "X-Litellm-Key-Rpm-Limit", key.RPMLimit)
+		limitOfKey(h, "X-Litellm-Key-Tpm-Limit", key.TPMLimit)
+	}
 	h["X-Litellm-Attempted-Retries"] = []string{strconv.Itoa(q.out.Retries)}
 	h["X-Litellm-Attempted-Fallbacks"] = []string{strconv.Itoa(q.out.Fallbacks)}
 	h["X-Tollgate-Served-Model"] = []string{d.UpstreamID}
@@ -142,6 +179,7 @@ func (q *request) replyHeaders(h http.Header, meta openai.Meta) {
 		h["X-Tollgate-Dropped-Params"] = []string{strings.Join(meta.Dropped, ", ")}
 	}
 	q.g.upstreamHeaders(h, meta.Header)
+	q.rec.UpstreamRequestID = upstreamID(meta.Header)
 	var waited time.Duration
 	for _, a := range q.out.Attempts {
 		waited += a.Duration
@@ -152,8 +190,24 @@ func (q *request) replyHeaders(h http.Header, meta openai.Meta) {
 	h["X-Litellm-Overhead-Duration-Ms"] = []string{millis(max(total-waited, 0))}
 }
 
+func limitOfKey(h http.Header, name string, limit *int64) {
+	if limit != nil {
+		h[name] = []string{strconv.FormatInt(*limit, 10)}
+	}
+}
+
 func millis(d time.Duration) string {
 	return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', -1, 64)
+}
+
+// upstreamID is the upstream's own id of the call, which its support asks for.
+func upstreamID(h http.Header) string {
+	for _, name := range [...]string{"Opc-Request-Id", "X-Request-Id", "Request-Id"} {
+		if id := h.Get(name); id != "" {
+			return clip(id)
+		}
+	}
+	return ""
 }
 
 // withheld are upstream headers that concern the upstream's connection or its own sessions.

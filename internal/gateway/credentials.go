@@ -107,7 +107,11 @@ func (q *request) outgoing(t dispatch.Target) (dispatch.Target, *openai.Request,
 	if err != nil {
 		return t, nil, err
 	}
-	body, err := q.body.With(t.Overrides)
+	overrides := t.Overrides
+	if f, ok := q.capField(t); ok {
+		overrides = append(overrides[:len(overrides):len(overrides)], f)
+	}
+	body, err := q.body.With(overrides)
 	if err != nil {
 		return t, nil, badBody(q.op, err)
 	}

@@ -11,8 +11,11 @@ import (
 
 	"tollgate/internal/access"
 	"tollgate/internal/apierr"
+	"tollgate/internal/budget"
 	"tollgate/internal/dispatch"
+	"tollgate/internal/limit"
 	"tollgate/internal/openai"
+	"tollgate/internal/record"
 	"tollgate/internal/telemetry"
 )
 
@@ -44,6 +47,21 @@ type Snapshot struct {
 	Health    Health
 	// LogLevel is shown by the readiness answer.
 	LogLevel string
+
+	// UserHeader names the header that tells the customer (user_header_name); "" = none but the usual ones.
+	UserHeader string
+	// EstimateBudgets holds what a call is expected to cost rather than the most it can (budget_mode).
+	EstimateBudgets bool
+	// RefuseUnpriced refuses models without a known price where a budget pays (refuse_unpriced).
+	RefuseUnpriced bool
+	// LegacyStatus answers a spent budget with 400, as older LiteLLMs did (compat_status).
+	LegacyStatus bool
+	// TokenLimitType says which tokens token limits count: total, input or output.
+	TokenLimitType string
+	// SkipErrorRows keeps calls that were refused or failed out of the ledger (disable_error_logs).
+	SkipErrorRows bool
+	// StorePrompts keeps what was asked and answered in the ledger (store_prompts_in_spend_logs).
+	StorePrompts bool
 }
 
 // Health says how GET /health probes.
@@ -59,6 +77,23 @@ type Options struct {
 	RootPath string // SERVER_ROOT_PATH: a prefix under which every route is served as well
 	Log      *slog.Logger
 	Metrics  *telemetry.Metrics
+	Budgets  *budget.Book
+	Limits   *limit.Limiter
+	Ledger   Ledger // nil = no call is kept
+	Replica  string // names this process in the ledger
+	Pages    []Page // of other rooms
+}
+
+// Ledger keeps the record of every call. Append returns when a kill of this process can no longer take it away; the
+// record is not changed afterwards. Safe for concurrent use.
+type Ledger interface {
+	Append(c *record.Call) error
+}
+
+// Page is a route that another room serves. Its caller was let in by the entry.
+type Page struct {
+	access.Route
+	Serve func(w http.ResponseWriter, r *http.Request, who *access.Identity)
 }
 
 // Gateway serves HTTP. It is safe for concurrent use.
@@ -74,7 +109,7 @@ type Gateway struct {
 func New(opts Options, first *Snapshot) *Gateway {
 	g := &Gateway{opts: opts, mux: http.NewServeMux()}
 	g.snap.Store(first)
-	g.register(g.routes())
+	g.register(g.allRoutes())
 	return g
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tollgate/internal/apierr"
+	"tollgate/internal/budget"
 	"tollgate/internal/dispatch"
 	"tollgate/internal/price"
 )
@@ -42,6 +43,8 @@ type Model struct {
 	HealthTimeout     time.Duration  // 0 = the gateway's
 	HealthTokens      int            // 0 = 5
 	HealthModel       string         // what a wildcard is probed with
+
+	Budgets []budget.Scope // of the deployment and of its provider
 }
 
 // Models are the deployments in the order of the configuration. Immutable.
@@ -64,6 +67,14 @@ func NewModels(list []Model) *Models {
 func (m *Models) byID(id string) *Model {
 	if i, ok := m.index[id]; ok {
 		return &m.list[i]
+	}
+	return nil
+}
+
+// budgetsOf are the budgets of a deployment and its provider.
+func (m *Models) budgetsOf(d *dispatch.Deployment) []budget.Scope {
+	if entry := m.byID(d.ID); entry != nil {
+		return entry.Budgets
 	}
 	return nil
 }

@@ -33,11 +33,6 @@ func (q *request) newQuery() (*dispatch.Query, error) {
 	if len(query.Fallbacks) > maxFallbacks {
 		f.wrong("fallbacks", fmt.Sprintf("at most %d names", maxFallbacks))
 	}
-	for _, fb := range query.Fallbacks[:min(len(query.Fallbacks), maxFallbacks)] {
-		if _, known := q.snap.Router.Resolve(fb.Model); !known {
-			return nil, dispatch.UnknownModel(q.op, fb.Model)
-		}
-	}
 	query.ContextWindowFallbacks = f.fallbackMap("context_window_fallbacks")
 	query.ContentPolicyFallbacks = f.fallbackMap("content_policy_fallbacks")
 	query.Mock = f.mock()

@@ -9,7 +9,9 @@ import (
 
 	"tollgate/internal/access"
 	"tollgate/internal/apierr"
+	"tollgate/internal/budget"
 	"tollgate/internal/dispatch"
+	"tollgate/internal/limit"
 	"tollgate/internal/openai"
 	"tollgate/internal/provider"
 	"tollgate/internal/record"
@@ -29,8 +31,15 @@ type request struct {
 
 	ctx    context.Context // ends when the caller leaves
 	caller access.Identity
-	raw    []byte
-	body   *openai.Request
+	// admission is what the call is held to; never nil once admit has returned nil.
+	admission *access.Admission
+	size      size
+	hold      *budget.Hold // of the caller's budgets; nil without any
+	target    *budget.Hold // of the budgets of the deployment that is asked, and its provider's
+	pass      *limit.Pass
+	outputCap int64 // tokens that an answer is capped at because the hold covers no more; 0 = none
+	raw       []byte
+	body      *openai.Request
 	// asked is the name as the caller wrote it, which the answer's model repeats; "" when the path gave the model.
 	asked string
 	alias string // what is asked of the router
@@ -41,30 +50,44 @@ type request struct {
 	out         *dispatch.Outcome
 	reply       *openai.Response // one of reply and stream is set by a dispatch that succeeded
 	stream      openai.Stream
-	// produced counts the chunks with choices that a stream has given: about one token each.
+	usage       openai.Usage // as the upstream has told it
+	// produced counts the chunks with choices that a stream has given: about one token each; written their characters.
 	produced int
+	written  int64
 	events   *events // of a call that asked for a stream; nil before that is known
 
 	rec record.Call
+	// booked is true once the record is where a kill of the process cannot take it away.
+	booked bool
 }
 
 func newRequest(g *Gateway, w http.ResponseWriter, r *http.Request, rt *route, op openai.Operation, pathModel string) *request {
 	q := &request{g: g, snap: g.snap.Load(), w: w, r: r, route: rt, op: op, pathModel: pathModel, ctx: r.Context()}
-	q.rec = record.Call{ID: callID(r), Route: rt.Path, Started: time.Now()}
+	q.admission = &noAdmission
+	q.rec = record.Call{ID: telemetry.NewID(), Route: rt.Path, CallType: callTypes[op], Started: time.Now(), Replica: g.opts.Replica}
+	q.rec.SentID = callID(r, q.rec.ID) // callers repeat theirs, so the ledger has an id of ours
 	g.opts.Metrics.CallStarted()
 	return q
 }
 
-// callID takes the caller's id of the call when it is fit for a header and a log line, else makes one.
-func callID(r *http.Request) string {
+// noAdmission is what a call is held to before it is admitted.
+var noAdmission access.Admission
+
+// callTypes are LiteLLM's names of the operations in its spend rows.
+var callTypes = map[openai.Operation]string{
+	openai.OpChat: "acompletion", openai.OpCompletion: "atext_completion", openai.OpEmbedding: "aembedding", openai.OpRerank: "arerank",
+}
+
+// callID takes the caller's id of the call when it is fit for a header and a log line, else own.
+func callID(r *http.Request, own string) string {
 	const longest = 128
 	id := r.Header.Get("X-Litellm-Call-Id")
 	if id == "" || len(id) > longest {
-		return telemetry.NewID()
+		return own
 	}
 	for _, c := range []byte(id) {
 		if c <= ' ' || c >= 0x7f {
-			return telemetry.NewID()
+			return own
 		}
 	}
 	return id
@@ -83,7 +106,8 @@ func (q *request) serve() {
 	for _, step := range [...]func() error{
 		q.identify, // who calls, and may they use this route? Before the body is read, so that a stranger costs nothing
 		q.read,     // the body, bounded, and its top level
-		q.admit,    // is this call one that we make?
+		q.admit,    // may this caller make this call, and what is it held to?
+		q.reserve,  // its worst case fits the budgets, and it has a place in the limits
 		q.dispatch, // an upstream answers, after retries and fallbacks
 		q.answer,   // in one piece or as a stream
 	} {
@@ -97,13 +121,13 @@ func (q *request) serve() {
 
 // identify lets the caller in.
 func (q *request) identify() error {
-	setID(q.w.Header(), q.rec.ID)
-	caller, err := q.snap.Gate.Admit(&q.route.Route, q.r)
+	setID(q.w.Header(), q.rec.SentID)
+	caller, err := q.snap.Gate.Identify(&q.route.Route, q.r)
 	if err != nil {
 		return err
 	}
 	q.caller = caller
-	q.rec.Caller = caller.Name
+	q.noteCaller()
 	return nil
 }
 
@@ -127,7 +151,7 @@ func (q *request) fail(err error) {
 	if q.out != nil && len(q.out.Attempts) > 0 {
 		e = e.WithHeader("X-Litellm-Model-Id", q.out.Attempts[len(q.out.Attempts)-1].Deployment.ID)
 	}
-	q.rec.Status, q.rec.Error = e.Status, e.Message
+	q.rec.Status, q.rec.Error, q.rec.ErrorType = e.Status, e.Message, e.Type
 	q.rec.Outcome = record.Refused
 	if q.out != nil && len(q.out.Attempts) > 0 || e.Status >= http.StatusInternalServerError {
 		q.rec.Outcome = record.Failure
@@ -137,7 +161,7 @@ func (q *request) fail(err error) {
 		if e.Status >= http.StatusInternalServerError {
 			level = slog.LevelWarn
 		}
-		q.g.opts.Log.Log(q.ctx, level, "call failed", "call_id", q.rec.ID, "error", e.Cause)
+		q.g.opts.Log.Log(q.ctx, level, "call failed", "call_id", q.rec.SentID, "error", e.Cause)
 	}
 	q.write(e)
 }
@@ -145,6 +169,7 @@ func (q *request) fail(err error) {
 // write answers with an error: as a plain answer while nothing was sent, else as an event of the stream.
 func (q *request) write(e *apierr.Error) {
 	e = e.WithHeader("X-Litellm-Response-Cost", "0")
+	q.book()
 	if q.events != nil {
 		q.events.fail(e)
 		return

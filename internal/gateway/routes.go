@@ -5,6 +5,7 @@ import (
 
 	"tollgate/internal/access"
 	"tollgate/internal/openai"
+	"tollgate/internal/telemetry"
 )
 
 // routes is every route on one page. Each is also served with a trailing slash and under the root path.
@@ -63,13 +64,30 @@ func (g *Gateway) routes() []route {
 // page serves everything that is no call of a model.
 func (g *Gateway) page(serve func(w http.ResponseWriter, r *http.Request, model string)) func(http.ResponseWriter, *http.Request, *route, string) {
 	return func(w http.ResponseWriter, r *http.Request, rt *route, model string) {
-		setID(w.Header(), callID(r))
+		setID(w.Header(), callID(r, telemetry.NewID()))
 		if _, err := g.snap.Load().Gate.Admit(&rt.Route, r); err != nil {
 			err.Write(w)
 			return
 		}
 		serve(w, r, model)
 	}
+}
+
+// allRoutes are the gateway's own and those of other rooms.
+func (g *Gateway) allRoutes() []route {
+	list := g.routes()
+	for _, p := range g.opts.Pages {
+		list = append(list, route{p.Route, func(w http.ResponseWriter, r *http.Request, rt *route, _ string) {
+			setID(w.Header(), callID(r, telemetry.NewID()))
+			who, err := g.snap.Load().Gate.Admit(&rt.Route, r)
+			if err != nil {
+				err.Write(w)
+				return
+			}
+			p.Serve(w, r, &who)
+		}})
+	}
+	return list
 }
 
 // call serves a call of a model.

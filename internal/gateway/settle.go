@@ -11,11 +11,12 @@ import (
 	"tollgate/internal/telemetry"
 )
 
-// settle ends every call, however it went: the stream is closed, and the record goes to the log and the metrics. A
-// panic of a step is answered like any failure and does not end the process. Each part is deferred, the last one first,
-// so that a panic of one leaves none of the others out.
+// settle ends every call, however it went: the stream is closed, what it held is released, and the record goes to the
+// ledger, the log and the metrics. A panic of a step is answered like any failure and does not end the process. Each part
+// is deferred, the last one first, so that a panic of one leaves none of the others out.
 func (q *request) settle() {
 	defer q.report()
+	defer q.book() // mostly done before the last write
 	defer q.closeEvents()
 	defer q.closeStream()
 	if p := recover(); p != nil {
@@ -42,10 +43,37 @@ func (q *request) closeEvents() {
 	}
 }
 
-// report tells the log and the metrics how the call went.
-func (q *request) report() {
+// book puts the call into the ledger and turns what it held of budgets and limits into what it has cost. It is called
+// before the last bytes of an answer are written: whoever has an answer has been charged for it, even when the process is
+// killed in between. Once is enough.
+func (q *request) book() {
+	if q.booked {
+		return
+	}
+	q.booked = true
+	defer q.releaseHolds()
 	q.estimate()
 	q.rec.Ended = time.Now()
+	q.noteAttempts()
+	q.rec.Charges = q.charges()
+	if q.g.opts.Ledger == nil || q.snap.SkipErrorRows && q.rec.Outcome != record.Success && q.rec.Cost == 0 {
+		return
+	}
+	if err := q.g.opts.Ledger.Append(&q.rec); err != nil {
+		q.g.opts.Log.Error("a call could not be put into the ledger", "call_id", q.rec.SentID, "error", err)
+	}
+}
+
+// releaseHolds ends what the call has held. The holds are nil where it was refused before.
+func (q *request) releaseHolds() {
+	defer q.pass.Close()
+	q.hold.Settle(q.rec.Cost)
+	q.target.Settle(q.rec.Cost)
+	q.pass.Settle(q.countedTokens(int64(q.rec.PromptTokens), int64(q.rec.CompletionTokens)))
+}
+
+// report tells the log and the metrics how the call went.
+func (q *request) report() {
 	telemetry.LogCall(q.g.opts.Log, &q.rec)
 	q.g.opts.Metrics.CallEnded(q.knownAlias(), &q.rec)
 }
@@ -56,8 +84,53 @@ func (q *request) estimate() {
 	if q.rec.UsageKnown || q.produced == 0 {
 		return
 	}
-	q.rec.PromptTokens, q.rec.CompletionTokens, q.rec.Estimated = len(q.raw)/bytesPerToken, q.produced, true
+	q.rec.PromptTokens, q.rec.CompletionTokens, q.rec.Estimated = len(q.raw)/bytesPerToken, int(q.writtenTokens()), true
 	q.cost()
+}
+
+// writtenTokens estimates the tokens that a stream has given: a chunk is mostly one token, and some upstreams put many
+// into one.
+func (q *request) writtenTokens() int64 { return max(int64(q.produced), q.written/bytesPerToken) }
+
+// noteCaller fills in who calls and who pays.
+func (q *request) noteCaller() {
+	c, rec := &q.caller, &q.rec
+	rec.Caller, rec.KeyHash = c.Name, c.KeyHash()
+	rec.UserID, rec.TeamID, rec.OrgID = c.UserID(), c.TeamID(), c.OrgID()
+	if c.Key != nil {
+		rec.KeyAlias = c.Key.KeyAlias
+	}
+	if c.Team != nil {
+		rec.TeamAlias = c.Team.TeamAlias
+	}
+	rec.ClientIP, rec.UserAgent = q.snap.Gate.Address(q.r), clip(q.r.UserAgent())
+}
+
+// noteAttempts fills in which deployments were asked, and which one answered.
+func (q *request) noteAttempts() {
+	if q.out == nil {
+		return
+	}
+	for i := range q.out.Attempts {
+		a := &q.out.Attempts[i]
+		entry := record.Attempt{Deployment: a.Deployment.ID, Group: a.Group, Status: a.Status, Duration: a.Duration, MaybeBilled: a.MaybeBilled}
+		if a.Err != nil {
+			entry.Error = clip(a.Err.Error())
+		}
+		q.rec.Attempts = append(q.rec.Attempts, entry)
+	}
+	last := q.out.Deployment
+	if last == nil && len(q.out.Attempts) > 0 {
+		last = q.out.Attempts[len(q.out.Attempts)-1].Deployment
+	}
+	if last == nil {
+		return
+	}
+	q.rec.Group, q.rec.Deployment, q.rec.Upstream, q.rec.Provider = q.out.Group, last.ID, last.UpstreamID, last.Provider
+	q.rec.Retries, q.rec.Fallbacks = q.out.Retries, q.out.Fallbacks
+	if m := q.snap.Models.byID(last.ID); m != nil {
+		q.rec.APIBase = m.APIBase
+	}
 }
 
 // errPanic is what a caller's answer hides behind; the log has the panic itself.
@@ -71,7 +144,7 @@ func (q *request) panicked(p any) {
 }
 
 func (q *request) logPanic(p any) {
-	q.g.opts.Log.Error("panic while serving a call", "call_id", q.rec.ID, "panic", p, "stack", string(debug.Stack()))
+	q.g.opts.Log.Error("panic while serving a call", "call_id", q.rec.SentID, "panic", p, "stack", string(debug.Stack()))
 }
 
 // knownAlias is the alias as a label of metrics: a caller's invention must not make a new series.

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"tollgate/internal/jsonscan"
 	"tollgate/internal/openai"
+	"tollgate/internal/record"
 )
 
 // answerStream passes the chunks on as they come: what the upstream sent together goes out together, before the next
@@ -19,7 +21,7 @@ func (q *request) answerStream() error {
 	q.rec.Status = http.StatusOK
 	q.rec.FirstByte = time.Since(q.rec.Started)
 	q.events.collect(q.stream)
-	var c chunker
+	c := chunker{chars: q.hold != nil || q.billsChars()}
 	if q.mergesReasoning() {
 		c.thinking = thinking{}
 	}
@@ -41,14 +43,54 @@ func (q *request) answerStream() error {
 		if err := q.events.data(text); err != nil {
 			return err
 		}
+		if !q.covers(q.writtenTokens()) && !finishes(text) {
+			return q.cut(&c)
+		}
 	}
 	q.cost()
+	return q.endStream(&c)
+}
+
+// endStream writes the usage, where it was asked for, and the end.
+func (q *request) endStream(c *chunker) error {
+	q.rec.RequestID = string(bytes.Trim(c.id, `"`))
+	q.rec.Outcome = record.Success
+	q.book()
 	if c.usage != nil && (q.body.IncludeUsage || q.snap.AlwaysIncludeUsage) {
 		if err := q.events.data(c.usageChunk()); err != nil {
 			return err
 		}
 	}
 	return q.events.done()
+}
+
+// cut ends a stream whose budget has nothing left: the caller gets a finish chunk that says why, and the upstream call is
+// cancelled. What it has written is estimated, since nobody tells its usage any more.
+func (q *request) cut(c *chunker) error {
+	_ = q.stream.Close() // an upstream that is not asked any further
+	q.estimate()
+	if err := q.events.data(c.lengthChunk()); err != nil {
+		return err
+	}
+	return q.endStream(c)
+}
+
+// finishes reports whether a chunk tells why the answer has ended.
+func finishes(chunk []byte) bool {
+	members, err := jsonscan.InnerObject(chunk, nil)
+	if err != nil {
+		return false
+	}
+	choices, _ := jsonscan.Find(members, "choices")
+	list, err := jsonscan.InnerArray(choices, nil)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(list, func(choice []byte) bool {
+		members, err := jsonscan.InnerObject(choice, nil)
+		reason, _ := jsonscan.Find(members, "finish_reason")
+		return err == nil && len(reason) > 0 && reason[0] == '"'
+	})
 }
 
 // chunker rewrites the chunks of one stream.
@@ -61,6 +103,8 @@ type chunker struct {
 	model   []byte // what every chunk carries
 	usage   []byte // the upstream's, as JSON text; nil when it gave none
 	tools   toolTurns
+	// chars is true when somebody needs to know how much the stream has written.
+	chars bool
 	// thinking is not nil when reasoning goes into the content.
 	thinking thinking
 }
@@ -99,6 +143,9 @@ func (c *chunker) rewrite(q *request, chunk openai.Chunk) ([]byte, error) {
 			empty = string(m.Value) == "[]"
 			if !empty {
 				q.produced++
+				if c.chars {
+					q.written += openai.ChoiceChars(m.Value)
+				}
 			}
 			choices, err := c.tools.mend(m.Value, "delta")
 			if err != nil {
@@ -144,13 +191,21 @@ func pin(kept *[]byte, value []byte) []byte {
 	return value
 }
 
+// lengthChunk ends an answer for which the budget had no more.
+func (c *chunker) lengthChunk() []byte {
+	return c.closing([]byte(`[{"index":0,"delta":{},"finish_reason":"length"}]`), "tollgate", []byte(`{"ended_by":"budget_exceeded"}`))
+}
+
 // usageChunk is the last chunk of a stream whose caller asked for usage: no choices, as OpenAI sends it.
-func (c *chunker) usageChunk() []byte {
+func (c *chunker) usageChunk() []byte { return c.closing([]byte("[]"), "usage", c.usage) }
+
+// closing is a chunk of the stream's own that has one more field.
+func (c *chunker) closing(choices []byte, name string, value []byte) []byte {
 	c.buf = append(c.buf[:0], '{')
 	for _, f := range []struct {
 		name  string
 		value []byte
-	}{{"id", c.id}, {"object", c.object}, {"created", c.created}, {"model", c.model}, {"choices", []byte("[]")}, {"usage", c.usage}} {
+	}{{"id", c.id}, {"object", c.object}, {"created", c.created}, {"model", c.model}, {"choices", choices}, {name, value}} {
 		if f.value != nil {
 			c.field(f.name, f.value)
 		}

@@ -29,6 +29,10 @@ type Kind string
 const (
 	// Money is used up by the ledger, which books a call's cost and takes it off the replica's lease in one transaction.
 	// The lease lives as long as the replica.
+	//
+	// A lease is what was taken, less what was given back, less what was booked, and it may be below zero: a call that cost
+	// more than was taken for it leaves a debt, which the next Take fills. Counted among all leases, one below zero is 0. So
+	// Used + the sum of the leases never misses a dollar that a call under way may still cost.
 	Money Kind = "money"
 	// Rate is used up when it is taken, until its window ends. Give returns what was not needed within the same window.
 	Rate Kind = "rate"
@@ -38,10 +42,15 @@ const (
 
 // Grant answers an Ask.
 type Grant struct {
-	Amount  int64     // 0, or from Need to Want
-	Used    int64     // of the account: spent, or taken in this window
-	Leased  int64     // of the account by all replicas, Amount included (Money, Slots)
-	ResetAt time.Time // when the window or the period ends; zero = never
+	Amount int64 // 0, or from Need to Want
+	Used   int64 // of the account: spent, or taken in this window
+	Leased int64 // of the account by all replicas, Amount included (Money, Slots)
+	// Own is this replica's part of Leased (Money, Slots); below zero when it owes (see Money). By it a replica finds what
+	// an answer that never arrived has left behind, and what it has lost while it was silent. Smaller than Amount = not told.
+	Own int64
+	// ResetAt is when the window or the period ends; zero = never. A window's end is by the asking replica's clock, early
+	// rather than late.
+	ResetAt time.Time
 }
 
 // Give returns a part of a lease. Of a Rate only within the window that ends at ResetAt; after it the give has no effect.
@@ -54,14 +63,15 @@ type Give struct {
 }
 
 // Truth is where replicas agree. It is bound to one replica. Safe for concurrent use. An error means that nobody
-// answered: nothing was granted, and what was given may be given again.
+// answered, and what was asked may have been done or not: so count a Take as not done and a Give as done. Own shows the
+// difference later.
 type Truth interface {
-	// Take answers every Ask by itself, in order.
+	// Take answers every Ask by itself, in order. An Ask of Need 0 is answered too: it tells how the account stands.
 	Take(ctx context.Context, asks []Ask) ([]Grant, error)
 	Give(ctx context.Context, gives []Give) error
 	// Beat says that the replica lives: its leases stand for TTL from now. Leases of replicas that have not said so in
 	// time are free again.
 	Beat(ctx context.Context) error
-	// TTL is how long leases outlive the last Beat.
+	// TTL is how long leases outlive the last Beat; 0 = for ever.
 	TTL() time.Duration
 }

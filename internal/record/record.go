@@ -24,6 +24,7 @@ const (
 // call and read by others only after that.
 type Call struct {
 	ID       string // our own key of the call: unique, whatever callers and upstreams send
+	SentID   string // the id in the reply's x-litellm-call-id: the caller's own where it sent one, else ID
 	Route    string // the route's pattern
 	CallType string // LiteLLM's name of the operation: "acompletion", "aembedding" ...
 	Started  time.Time

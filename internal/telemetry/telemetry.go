@@ -125,7 +125,7 @@ func LogCall(log *slog.Logger, c *record.Call) {
 		level = slog.LevelWarn
 	}
 	var room [16]slog.Attr // for all of them, on the stack
-	attrs := append(room[:0], slog.String("call_id", c.ID), slog.String("route", c.Route), slog.Int("status", c.Status),
+	attrs := append(room[:0], slog.String("call_id", c.SentID), slog.String("route", c.Route), slog.Int("status", c.Status),
 		slog.String("outcome", string(c.Outcome)), slog.Duration("duration", c.Duration()), slog.String("model", c.Alias))
 	if c.Caller != "" {
 		attrs = append(attrs, slog.String("caller", c.Caller))

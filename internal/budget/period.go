@@ -1,0 +1,144 @@
+package budget
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// DurationError is an error of ParseDuration and Next: the text is LiteLLM's, safe to show.
+type DurationError string
+
+// The errors.
+const (
+	ErrDuration DurationError = "Invalid duration format"
+	ErrMonths   DurationError = "Monthly resets currently only support 1 month intervals"
+)
+
+// Error returns the text.
+func (e DurationError) Error() string { return string(e) }
+
+// durations is LiteLLM's grammar: anchored at the start alone, so that what follows the unit is ignored.
+var durations = regexp.MustCompile(`^(\d+)(mo|s|m|h|d|w)`)
+
+// maxCount bounds the count of a duration, so that no date that it leads to is out of range.
+const maxCount = 1_000_000_000
+
+// Span is a length of time as "30d" or "1mo" names it: so many months, or a plain duration. The zero Span is none.
+type Span struct {
+	count int
+	unit  string
+}
+
+// ParseDuration reads LiteLLM's durations: "30s", "5m", "12h", "7d", "2w", "1mo". "", "none" and "null" are none, and so is
+// "-1", with which a key never expires. The error is ErrDuration.
+func ParseDuration(duration string) (Span, error) {
+	switch strings.ToLower(duration) {
+	case "", "none", "null", "-1":
+		return Span{}, nil
+	}
+	m := durations.FindStringSubmatch(duration)
+	if m == nil {
+		return Span{}, ErrDuration
+	}
+	count, err := strconv.Atoi(m[1])
+	if err != nil || count > maxCount {
+		return Span{}, ErrDuration
+	}
+	return Span{count: count, unit: m[2]}, nil
+}
+
+// None reports whether the span is none.
+func (s Span) None() bool { return s.unit == "" }
+
+// String is the text that ParseDuration reads as s; "" for none.
+func (s Span) String() string {
+	if s.None() {
+		return ""
+	}
+	return strconv.Itoa(s.count) + s.unit
+}
+
+// After is the time when the span, begun at from, is over; zero for none. A month later is the same day, or the last one
+// of a month that does not have it.
+func (s Span) After(from time.Time) time.Time {
+	switch s.unit {
+	case "":
+		return time.Time{}
+	case "mo":
+		first := time.Date(from.Year(), from.Month()+time.Month(s.count), 1, 0, 0, 0, 0, from.Location())
+		day := min(from.Day(), daysIn(first))
+		return time.Date(first.Year(), first.Month(), day, from.Hour(), from.Minute(), from.Second(), from.Nanosecond(), from.Location())
+	case "w":
+		return from.AddDate(0, 0, 7*s.count)
+	case "d":
+		return from.AddDate(0, 0, s.count)
+	}
+	return from.Add(time.Duration(s.count) * clockUnits[s.unit])
+}
+
+// clockUnits are the units whose length the calendar does not change.
+var clockUnits = map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour}
+
+func daysIn(month time.Time) int { return month.AddDate(0, 1, -month.Day()).Day() }
+
+// Next is when a budget of the duration, under way at from, starts anew: at calendar boundaries in loc, as LiteLLM's. A
+// day ends at midnight, "7d" and "1w" on Monday, "30d" and "1mo" on the first of the month, other days at midnight so many
+// days on, and hours, minutes and seconds at multiples counted from midnight. Zero for a duration that is none. What is no
+// duration ends at the next midnight, as LiteLLM has it. The only error is ErrMonths.
+func Next(duration string, from time.Time, loc *time.Location) (time.Time, error) {
+	if loc == nil {
+		loc = time.UTC
+	}
+	from = from.In(loc)
+	midnight := time.Date(from.Year(), from.Month(), from.Day(), 0, 0, 0, 0, loc)
+	span, err := ParseDuration(duration)
+	switch {
+	case err != nil:
+		return midnight.AddDate(0, 0, 1), nil
+	case span.None():
+		return time.Time{}, nil
+	case span.unit == "mo" && span.count != 1:
+		return time.Time{}, ErrMonths
+	case span.count == 0:
+		return from, nil
+	}
+	days := span.count
+	switch span.unit {
+	case "w":
+		days *= 7
+	case "mo":
+		days = 30
+	case "d":
+	default:
+		return nextMultiple(from, midnight, time.Duration(span.count)*clockUnits[span.unit]), nil
+	}
+	switch days {
+	case 7:
+		toMonday := (int(time.Monday) - int(from.Weekday()) + 7) % 7
+		if toMonday == 0 {
+			toMonday = 7
+		}
+		return midnight.AddDate(0, 0, toMonday), nil
+	case 30:
+		return time.Date(from.Year(), from.Month()+1, 1, 0, 0, 0, 0, loc), nil
+	}
+	return midnight.AddDate(0, 0, days), nil
+}
+
+// nextMultiple is the first time after from that the clock on the wall shows a multiple of step since midnight.
+func nextMultiple(from, midnight time.Time, step time.Duration) time.Time {
+	clock := time.Duration(from.Hour())*time.Hour + time.Duration(from.Minute())*time.Minute +
+		time.Duration(from.Second())*time.Second + time.Duration(from.Nanosecond())
+	next := (clock/step + 1) * step
+	for {
+		// The clock that is set back or forward in the night moves the wall's time, so the date is built from it.
+		seconds := int(next / time.Second)
+		at := time.Date(midnight.Year(), midnight.Month(), midnight.Day(), 0, 0, seconds, 0, midnight.Location())
+		if at.After(from) {
+			return at
+		}
+		next += step
+	}
+}

@@ -1,0 +1,342 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/textproto"
+	"strconv"
+	"time"
+
+	"tollgate/internal/account"
+	"tollgate/internal/apierr"
+	"tollgate/internal/budget"
+	"tollgate/internal/dispatch"
+	"tollgate/internal/jsonscan"
+	"tollgate/internal/limit"
+	"tollgate/internal/money"
+	"tollgate/internal/openai"
+	"tollgate/internal/price"
+)
+
+// This file makes sure that a call can be paid for. Before it goes out it holds its worst case of every budget that
+// bears it, and its tokens of every limit; a deployment with a price or a budget of its own is asked again before each
+// attempt; a stream without a cap holds a slice ahead of what it has written. settle.go turns the holds into the cost.
+
+// reserve holds what the call may cost and takes its place in the limits.
+func (q *request) reserve() error {
+	q.size = q.measure()
+	if err := q.holdBudgets(); err != nil {
+		return err
+	}
+	return q.takeLimits()
+}
+
+// holdBudgets holds what the dearest deployment of the alias may cost.
+func (q *request) holdBudgets() error {
+	if len(q.admission.Budgets) == 0 {
+		return nil
+	}
+	deployments := q.snap.Router.Deployments(q.alias)
+	if len(deployments) == 0 {
+		return nil // dispatch refuses the name
+	}
+	var ask budget.Ask
+	for _, d := range deployments {
+		one, err := q.ask(d, q.snap.Models.rates(d))
+		if err != nil {
+			return err
+		}
+		ask.Worst, ask.Least, ask.Expected = max(ask.Worst, one.Worst), max(ask.Least, one.Least), max(ask.Expected, one.Expected)
+	}
+	hold, err := q.g.opts.Budgets.Reserve(q.ctx, q.admission.Budgets, ask)
+	if err != nil {
+		return q.refuseBudget(err)
+	}
+	q.hold = hold
+	return nil
+}
+
+// ask is what a call of d needs of a budget: at most Worst, and at least Least to be of use.
+func (q *request) ask(d *dispatch.Deployment, r price.Rates) (budget.Ask, error) {
+	most := q.longest(d)
+	worst, known := q.size.worth(r, most)
+	if !known {
+		if q.snap.RefuseUnpriced && q.op != openai.OpRerank {
+			return budget.Ask{}, unpriced(d)
+		}
+		return budget.Ask{}, nil
+	}
+	expected, _ := q.size.expected(r, most)
+	if q.size.output > 0 || !q.size.talks {
+		return budget.Ask{Worst: worst, Expected: expected}, nil
+	}
+	wanted := min(most, q.fairShare(r))
+	worst, _ = q.size.worth(r, wanted)
+	least, _ := q.size.worth(r, min(wanted, leastOutput))
+	return budget.Ask{Worst: worst, Least: least, Expected: expected}, nil
+}
+
+// freeOfCharge reports whether both prices are zero by the operator's word: LiteLLM asks no budget then.
+func freeOfCharge(r price.Rates) bool {
+	free := func(rate price.Rate) bool { return rate.Known && rate.USD == 0 }
+	return free(r.Input) && free(r.Output)
+}
+
+// shares is how many calls without a cap can start at once before the next ones must wait.
+const shares = 256
+
+// fairShare is how many tokens a call without a cap holds at first, so that one call does not freeze a budget for all
+// others: a share of what is left, and a slice where that is little or the call extends its hold as it writes.
+func (q *request) fairShare(r price.Rates) int64 {
+	if q.extends() {
+		return slice
+	}
+	left := money.Max
+	for i := range q.admission.Budgets {
+		s := &q.admission.Budgets[i]
+		spent, _, _ := q.g.opts.Budgets.Spent(s.Counter)
+		left = min(left, s.Cap-spent)
+	}
+	return max(q.size.affords(r, left/shares), slice)
+}
+
+// extends reports whether the call holds slice after slice while it writes. A model that thinks does not: what it has
+// thought shows when it is too late.
+func (q *request) extends() bool {
+	return q.body.Stream && q.size.output == 0 && q.size.talks && !q.snap.EstimateBudgets && !q.thinks()
+}
+
+// thinks reports whether a deployment of the alias bills tokens that it does not show.
+func (q *request) thinks() bool {
+	for _, d := range q.snap.Router.Deployments(q.alias) {
+		if m := q.snap.Models.byID(d.ID); m == nil || m.Entry.Reasoning {
+			return true
+		}
+	}
+	return false
+}
+
+// payFor holds for one attempt what its deployment may cost: of the budgets of the deployment and its provider, and, for
+// a deployment that is dearer than the ones that were reserved for, more of the caller's own. It is dispatch's Query.Pay.
+func (q *request) payFor(ctx context.Context, d *dispatch.Deployment) error {
+	q.target.Release()
+	q.target, q.outputCap = nil, 0
+	r := q.snap.Models.rates(d)
+	if q.hold != nil && !q.snap.EstimateBudgets {
+		if err := q.fit(ctx, d, r); err != nil {
+			return err
+		}
+	}
+	scopes := q.snap.Models.budgetsOf(d)
+	if len(scopes) == 0 {
+		return nil
+	}
+	most := q.longest(d)
+	if q.outputCap > 0 {
+		most = q.outputCap
+	}
+	worst, known := q.size.worth(r, most)
+	if !known {
+		worst = 0
+	}
+	hold, err := q.g.opts.Budgets.Reserve(ctx, scopes, budget.Ask{Worst: worst})
+	if err != nil {
+		var over *budget.Exceeded
+		if errors.As(err, &over) {
+			return errors.New(over.Message)
+		}
+		return err
+	}
+	q.target = hold
+	return nil
+}
+
+// fit makes the hold and the answer of d fit each other: the hold grows to what the call costs there, or the answer is
+// capped at what the hold covers where the caller has named no cap.
+func (q *request) fit(ctx context.Context, d *dispatch.Deployment, r price.Rates) error {
+	most := q.longest(d)
+	worst, known := q.size.worth(r, most)
+	if !known || q.hold.Amount() >= worst {
+		return nil
+	}
+	needed := worst
+	if q.size.output == 0 && q.size.talks {
+		needed, _ = q.size.worth(r, min(most, leastOutput))
+	}
+	if err := q.grow(ctx, needed); err != nil {
+		return err
+	}
+	if q.size.output == 0 && q.size.talks && !q.extends() {
+		q.outputCap = min(most, q.size.affords(r, q.hold.Amount()))
+	}
+	return nil
+}
+
+// grow makes the hold at least as large as needed.
+func (q *request) grow(ctx context.Context, needed money.USD) error {
+	missing := needed - q.hold.Amount()
+	if missing <= 0 || q.hold.Extend(ctx, missing) {
+		return nil
+	}
+	// Asked as a call of its own it is told which budget is short, or gets what others have given back in the meantime.
+	extra, err := q.g.opts.Budgets.Reserve(ctx, q.admission.Budgets, budget.Ask{Worst: missing})
+	if err != nil {
+		return q.refuseBudget(err)
+	}
+	extra.Release()
+	if !q.hold.Extend(ctx, missing) {
+		return (&apierr.Error{Status: http.StatusTooManyRequests, Type: "budget_exceeded", Message: "Budget has been exceeded! What is left of it is held by other calls under way."}).NoRetry()
+	}
+	return nil
+}
+
+// capField is the member that caps the answer of an attempt at what its hold covers; ok is false where there is none.
+func (q *request) capField(t dispatch.Target) (jsonscan.Field, bool) {
+	if q.outputCap <= 0 || q.outputCap >= q.longest(t.Deployment) {
+		return jsonscan.Field{}, false
+	}
+	name := "max_tokens"
+	if q.op == openai.OpChat && (t.Provider == "openai" || t.Provider == "azure") {
+		name = "max_completion_tokens" // all that their newest models take
+	}
+	return jsonscan.Field{Name: name, Value: jsonscan.AppendInt(nil, q.outputCap)}, true
+}
+
+// covers reports whether the hold of a stream covers what it has written and may write before the next look. It grows
+// slice by slice; where nothing is left to grow, the stream must end.
+func (q *request) covers(written int64) bool {
+	if q.hold == nil || !q.extends() {
+		return true
+	}
+	r := q.snap.Models.rates(q.out.Deployment)
+	ahead := written + written/4 + slice/4
+	need, known := q.size.worth(r, ahead)
+	if !known || q.hold.Amount() >= need {
+		return true
+	}
+	more, _ := q.size.worth(r, ahead+slice)
+	if q.hold.Extend(q.ctx, more-q.hold.Amount()) {
+		return true
+	}
+	used, _ := q.size.worth(r, written)
+	return q.hold.Extend(q.ctx, need-q.hold.Amount()) || q.hold.Amount() > used
+}
+
+// takeLimits takes the call's place in the limits on requests, tokens and calls at once.
+func (q *request) takeLimits() error {
+	if len(q.admission.Limits) == 0 {
+		return nil
+	}
+	pass, err := q.g.opts.Limits.Admit(q.ctx, q.admission.Limits, q.expectedTokens())
+	if err != nil {
+		return refuseLimit(err)
+	}
+	q.pass = pass
+	return nil
+}
+
+// expectedTokens is what the call takes of token limits until its usage is known.
+func (q *request) expectedTokens() int64 {
+	output := int64(0)
+	if q.size.talks {
+		output = q.size.output
+		if output == 0 {
+			output = expectedOutput
+			for _, d := range q.snap.Router.Deployments(q.alias) {
+				if d.MaxOutputTokens > 0 {
+					output = min(output, int64(d.MaxOutputTokens))
+				}
+			}
+		}
+	}
+	return q.countedTokens(int64(len(q.raw)/bytesPerToken), output*q.size.choices)
+}
+
+// countedTokens is the part of a call's tokens that token limits count (token_rate_limit_type).
+func (q *request) countedTokens(prompt, completion int64) int64 {
+	switch q.snap.TokenLimitType {
+	case "input":
+		return prompt
+	case "output":
+		return completion
+	}
+	return prompt + completion
+}
+
+// refuseBudget is LiteLLM's answer for a budget that does not bear the call.
+func (q *request) refuseBudget(err error) error {
+	var over *budget.Exceeded
+	if !errors.As(err, &over) {
+		if q.ctx.Err() != nil {
+			return err
+		}
+		return &apierr.Error{Status: http.StatusServiceUnavailable, Type: "no_db_connection", Cause: err,
+			Message: "Service Unavailable, the budgets cannot be checked because the database is temporarily unreachable. Please retry shortly."}
+	}
+	status := http.StatusTooManyRequests
+	if q.snap.LegacyStatus {
+		status = http.StatusBadRequest
+	}
+	return (&apierr.Error{Status: status, Type: "budget_exceeded", Message: over.Message}).NoRetry()
+}
+
+// refuseLimit is LiteLLM's answer for a limit on requests, tokens or calls at once.
+func refuseLimit(err error) error {
+	var over *limit.Exceeded
+	if !errors.As(err, &over) {
+		return err
+	}
+	e := (&apierr.Error{Status: http.StatusTooManyRequests, Type: "throttling_error", Message: over.Error()}).WithRetryAfter(over.RetryAfter)
+	e = e.WithHeader("Rate_limit_type", string(over.Type)).WithHeader("Reset_at", over.ResetAt.UTC().Format(time.DateTime))
+	h := http.Header{}
+	limitHeader(h, &limit.Remaining{Descriptor: over.Descriptor, Type: over.Type, Limit: over.Limit, Remaining: over.Remaining, ResetAt: over.ResetAt})
+	for name, values := range h {
+		e = e.WithHeader(name, values[0])
+	}
+	return e
+}
+
+// limitHeaders tell how the call's limits stand: each under LiteLLM's names, the tightest under OpenAI's as well.
+func (q *request) limitHeaders(h http.Header) {
+	list := q.pass.Remaining()
+	for i := range list {
+		limitHeader(h, &list[i])
+	}
+}
+
+func limitHeader(h http.Header, r *limit.Remaining) {
+	if r.Type == limit.Parallel {
+		return
+	}
+	n, left := strconv.FormatInt(r.Limit, 10), strconv.FormatInt(r.Remaining, 10)
+	name := textproto.CanonicalMIMEHeaderKey("x-ratelimit-" + r.Descriptor + "-")
+	kind := textproto.CanonicalMIMEHeaderKey(string(r.Type))
+	h[name+"Limit-"+kind] = []string{n}
+	h[name+"Remaining-"+kind] = []string{left}
+	if before, err := strconv.ParseInt(h.Get("X-Ratelimit-Remaining-"+kind), 10, 64); err == nil && before <= r.Remaining {
+		return
+	}
+	h["X-Ratelimit-Limit-"+kind] = []string{n}
+	h["X-Ratelimit-Remaining-"+kind] = []string{left}
+	if wait := time.Until(r.ResetAt); wait > 0 {
+		h["X-Ratelimit-Reset-"+kind] = []string{strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10) + "s"}
+	}
+}
+
+func unpriced(d *dispatch.Deployment) error {
+	return (&apierr.Error{
+		Status: http.StatusForbidden, Type: "permission_error", Param: "model",
+		Message: fmt.Sprintf("No price is known for the model %s, so a key with a budget may not call it. Set input_cost_per_token and output_cost_per_token on the deployment, or tollgate_settings.refuse_unpriced: false.", d.Alias),
+	}).NoRetry()
+}
+
+// charges are the counters that the call's cost is added to.
+func (q *request) charges() []account.Scope {
+	list := q.admission.Charges
+	if q.out != nil && q.out.Deployment != nil {
+		list = append(list[:len(list):len(list)], account.DeploymentScope(q.out.Deployment.ID), account.ProviderScope(q.out.Deployment.Provider))
+	}
+	return list
+}

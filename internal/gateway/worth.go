@@ -1,0 +1,111 @@
+package gateway
+
+import (
+	"bytes"
+
+	"tollgate/internal/dispatch"
+	"tollgate/internal/money"
+	"tollgate/internal/openai"
+	"tollgate/internal/price"
+)
+
+// size bounds what a call can use of an upstream, before anybody has counted it.
+type size struct {
+	prompt  int64 // tokens of the prompt, at most
+	chars   int64 // characters of the prompt
+	output  int64 // tokens of one answer that the caller allows; 0 = the caller names no cap
+	choices int64 // answers asked for
+	items   int64 // documents, inputs ...: what is billed by piece
+	talks   bool  // the operation writes an answer that is billed
+}
+
+// What a call is taken to be where it does not say.
+const (
+	// unboundedOutput is the longest answer of a model whose bound is not known, in tokens.
+	unboundedOutput = 16384
+	// expectedOutput is what budget_mode estimate and token limits expect of an answer without a cap, in tokens.
+	expectedOutput = 1024
+	// leastOutput is the shortest answer that is worth a call, in tokens.
+	leastOutput = 128
+	// slice is what a stream holds ahead of what it has written, in tokens.
+	slice = 1024
+	// remoteItem bounds the tokens of an image or file that the body names by its URL.
+	remoteItem = 4096
+	// wrapping bounds the tokens that a provider's template adds to a prompt.
+	wrapping = 256
+)
+
+// measure bounds a call. A token is at least one byte of text, so the length of the body bounds the prompt whatever the
+// tokenizer; only what a URL leads to must be guessed.
+func (q *request) measure() size {
+	f := fields{q: q}
+	s := size{prompt: int64(len(q.raw)) + wrapping, choices: int64(max(f.whole("n"), 1)), talks: q.op == openai.OpChat || q.op == openai.OpCompletion}
+	if best := int64(f.whole("best_of")); best > s.choices {
+		s.choices = best
+	}
+	s.prompt += int64(bytes.Count(q.raw, []byte(`"http`))) * remoteItem
+	s.chars = q.body.Chars()
+	if s.talks {
+		s.output = int64(f.whole("max_tokens", "max_completion_tokens"))
+	}
+	s.items = 1
+	return s
+}
+
+// longest is how many tokens one answer of a deployment can have, as the call stands.
+func (q *request) longest(d *dispatch.Deployment) int64 {
+	if !q.size.talks {
+		return 0
+	}
+	most := int64(d.MaxOutputTokens)
+	if b, ok := d.Chatter.(interface{ MaxOutput(*openai.Request) int }); ok && q.op == openai.OpChat {
+		// What the provider really sends: it may raise a cap that hidden thinking would use up.
+		if n := int64(b.MaxOutput(q.body)); n > 0 {
+			return n
+		}
+	}
+	if q.size.output > 0 && (most == 0 || q.size.output < most) {
+		return q.size.output
+	}
+	if most == 0 {
+		return unboundedOutput
+	}
+	return most
+}
+
+// worth is the most that a call costs at some rates when each answer has output tokens. known is false where a price
+// that it needs is not.
+func (s size) worth(r price.Rates, output int64) (cost money.USD, known bool) {
+	u := price.Usage{Prompt: s.prompt, Completion: output * s.choices}
+	if r.InputChar.Known {
+		u.PromptChars = s.chars
+	}
+	if r.OutputChar.Known {
+		u.CompletionChars = output * s.choices * charsPerToken
+	}
+	return price.Cost(r, u)
+}
+
+// charsPerToken bounds the characters that one token of an answer stands for on average, where those are billed.
+const charsPerToken = 8
+
+// expected is what the call is likely to cost.
+func (s size) expected(r price.Rates, most int64) (cost money.USD, known bool) {
+	s.prompt = s.prompt / bytesPerToken
+	output := min(most, expectedOutput)
+	return s.worth(r, output)
+}
+
+// affords is how many tokens each answer may have so that the call costs at most budget.
+func (s size) affords(r price.Rates, budget money.USD) int64 {
+	floor, known := s.worth(r, 0)
+	one, _ := s.worth(r, 1)
+	step := one - floor
+	if !known || step <= 0 {
+		return unboundedOutput << 10
+	}
+	if budget <= floor {
+		return 0
+	}
+	return int64((budget - floor) / step)
+}
