@@ -25,10 +25,12 @@ import (
 //
 // The Config is never nil; when the diagnostics have errors it is incomplete and
 // must not be served. References between entries are looked at by Check.
-func Load(path string, env func(string) (string, bool)) (*Config, Diagnostics) {
+//
+// added are merged in behind the files, as an include is.
+func Load(path string, env func(string) (string, bool), added ...Document) (*Config, Diagnostics) {
 	l := newLoader(env)
 	if path == "" {
-		return l.finish(&node{kind: mapNode})
+		return l.finish(l.merge(&node{kind: mapNode}, added))
 	}
 	l.read = readFile
 	l.files = []string{path}
@@ -37,15 +39,35 @@ func Load(path string, env func(string) (string, bool)) (*Config, Diagnostics) {
 		l.add(Error, Position{File: path}, "", CodeFile, "the configuration cannot be read: %v", err)
 		return l.finish(nil)
 	}
-	return l.finish(l.include(l.parseFile(path, data), filepath.Dir(path), []string{path}))
+	return l.finish(l.merge(l.include(l.parseFile(path, data), filepath.Dir(path), []string{path}), added))
+}
+
+// Document is a part of the configuration that stands in no file: what was stored
+// at run time. Its Name stands in positions; it is no file to watch.
+type Document struct {
+	Name string
+	Data []byte // YAML or JSON
+}
+
+// merge adds documents to a tree; a tree that could not be read stays as it is.
+func (l *loader) merge(root *node, added []Document) *node {
+	if root == nil {
+		return nil
+	}
+	for _, d := range added {
+		if tree := l.parseFile(d.Name, d.Data); tree != nil {
+			mergeInto(root, tree)
+		}
+	}
+	return root
 }
 
 // Parse is Load for bytes in memory. name stands in positions. An include is an
 // error, since there is no folder that it could be relative to.
-func Parse(name string, data []byte, env func(string) (string, bool)) (*Config, Diagnostics) {
+func Parse(name string, data []byte, env func(string) (string, bool), added ...Document) (*Config, Diagnostics) {
 	l := newLoader(env)
 	l.files = []string{name}
-	return l.finish(l.include(l.parseFile(name, data), "", []string{name}))
+	return l.finish(l.merge(l.include(l.parseFile(name, data), "", []string{name}), added))
 }
 
 // loader is the state of one run.

@@ -43,7 +43,6 @@ var tollgateSettings = section{
 		served("budget_master_key", boolean, "Whether calls with the master key count against litellm_settings.max_budget.").defaults("false"),
 		served("refuse_unpriced", boolean, "Refuse models without a known price to keys that have a budget.").defaults("true"),
 		served("strict_management_api", boolean, "Refuse unknown fields in management calls.").defaults("false"),
-		served("timezone", text, "The IANA time zone in which budgets start anew.").defaults("UTC"),
 		served("spool_max_mb", integer, "MB of calls that may wait on the local disk for a database that is away.").defaults("1024"),
 		served("spool_full", choice("serve", "refuse"), "What happens when that is full: calls go on and their rows are lost, or calls are refused.").defaults("serve"),
 		served("spool_sync", choice("none", "interval", "always"), "When the spool is written through to the disk itself.").defaults("interval"),

@@ -42,6 +42,7 @@ var litellmSettings = section{
 		accepted("enable_redis_auth_cache", boolean, "Share key records between replicas through Redis."),
 		served("max_budget", decimal, "USD that the whole gateway may cost per budget_duration; 0 is no limit."),
 		served("budget_duration", text, "The period of max_budget."),
+		served("timezone", text, "The IANA time zone in which budgets start anew.").defaults("UTC"),
 		served("max_internal_user_budget", decimal, "The default budget of a user in USD."),
 		served("internal_user_budget_duration", text, "The period of max_internal_user_budget."),
 		served("default_internal_user_params", mapping, "Defaults of new users."),

@@ -153,6 +153,7 @@ type LitellmSettings struct {
 
 	MaxBudget                  Decimal        `key:"max_budget"` // USD of the whole gateway; "" and 0 = none
 	BudgetDuration             string         `key:"budget_duration"`
+	Timezone                   string         `key:"timezone"` // IANA name, UTC when absent
 	MaxInternalUserBudget      Decimal        `key:"max_internal_user_budget"`
 	InternalUserBudgetDuration string         `key:"internal_user_budget_duration"`
 	DefaultInternalUserParams  map[string]any `key:"default_internal_user_params"`
@@ -341,7 +342,6 @@ type TollgateSettings struct {
 	BudgetMasterKey     bool          `key:"budget_master_key"`
 	RefuseUnpriced      bool          `key:"refuse_unpriced"` // true when absent
 	StrictManagementAPI bool          `key:"strict_management_api"`
-	Timezone            string        `key:"timezone"` // IANA name, UTC when absent
 	SpoolMaxMB          int           `key:"spool_max_mb"`
 	SpoolFull           string        `key:"spool_full"` // serve or refuse
 	SpoolSync           string        `key:"spool_sync"` // none, interval or always
