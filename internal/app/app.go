@@ -8,8 +8,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
+	"tollgate/internal/admin"
 	"tollgate/internal/config"
 	"tollgate/internal/dispatch"
 	"tollgate/internal/egress"
@@ -34,6 +38,10 @@ type Options struct {
 	// NewLog makes the log from what the configuration says about it (json_logs, set_verbose).
 	NewLog  func(asJSON, verbose bool) (*slog.Logger, slog.Level)
 	Metrics *telemetry.Metrics
+	// DataDir is the folder for what must outlive the process; "" keeps nothing on disk.
+	DataDir string
+	// NoDatabase serves without a store, as LiteLLM does without a DATABASE_URL: one key, no ledger.
+	NoDatabase bool
 }
 
 // App is a running gateway without its listeners. Its methods are safe for concurrent use.
@@ -48,6 +56,11 @@ type App struct {
 	// checking asks providers to look at their settings (provider.Checker).
 	checking bool
 	gw       *gateway.Gateway
+	rooms    rooms
+	replica  string                         // names this process among those that share a store
+	settings atomic.Pointer[admin.Settings] // of the management API
+	// reloading is true while a reload is about to begin that somebody has asked for.
+	reloading atomic.Bool
 
 	mu     sync.Mutex // one reload at a time; guards what follows
 	config *config.Config
@@ -60,32 +73,59 @@ var ErrConfig = errors.New("the configuration has errors")
 
 // Open reads the configuration and builds the gateway. The diagnostics hold warnings and notices even when it
 // succeeds. A deployment that cannot be opened is left out and reported, as LiteLLM does, unless none is left.
-func Open(o Options) (*App, config.Diagnostics, error) {
+func Open(ctx context.Context, o Options) (*App, config.Diagnostics, error) {
 	prices, err := price.Builtin()
 	if err != nil {
 		return nil, nil, fmt.Errorf("app: the built-in price table: %w", err)
 	}
-	a := &App{opts: o, prices: prices, state: dispatch.NewState(), environ: newEnviron(o.Env)}
+	a := &App{opts: o, prices: prices, state: dispatch.NewState(), environ: newEnviron(o.Env), replica: telemetry.NewID()}
 	cfg, found := a.load()
 	if found.HasErrors() {
 		return nil, found, ErrConfig
 	}
 	a.log, a.level = o.NewLog(cfg.Litellm.JSONLogs, cfg.Litellm.SetVerbose)
+	more, err := a.start(ctx, cfg)
+	found = append(found, more...)
+	if err != nil {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+		defer cancel()
+		return nil, found, errors.Join(err, a.rooms.close(closing))
+	}
+	a.rooms.begin(a)
+	return a, found, nil
+}
+
+// closeTimeout bounds how long a start that has failed takes to end.
+const closeTimeout = 10 * time.Second
+
+// start opens the rooms and puts the configuration in force, with what is stored of it.
+func (a *App) start(ctx context.Context, cfg *config.Config) (config.Diagnostics, error) {
 	if err := a.environ.apply(cfg.Environment); err != nil {
-		return nil, found, fmt.Errorf("app: %w", err)
+		return nil, fmt.Errorf("app: %w", err)
+	}
+	if err := a.openRooms(ctx, cfg); err != nil {
+		return nil, err
+	}
+	var found config.Diagnostics
+	if a.rooms.store != nil {
+		cfg, found = a.load()
+		if found.HasErrors() {
+			return found, ErrConfig
+		}
+		if err := a.environ.apply(cfg.Environment); err != nil {
+			return found, fmt.Errorf("app: %w", err)
+		}
+		found = nil // said already, but for what is stored
 	}
 	b, err := a.build(cfg)
 	if err != nil {
-		return nil, found, err
+		return found, err
 	}
 	found = append(found, b.found...)
 	if len(cfg.Models) > 0 && len(b.deployments) == 0 {
-		return nil, found, ErrConfig
+		return found, ErrConfig
 	}
-	if err := a.take(b); err != nil {
-		return nil, found, err
-	}
-	return a, found, nil
+	return found, a.take(b)
 }
 
 // take puts what was built in force, all of it or nothing.
@@ -94,10 +134,23 @@ func (a *App) take(b *built) error {
 	if err != nil {
 		return err
 	}
+	settings, err := adminSettings(b)
+	if err != nil {
+		return err
+	}
+	a.settings.Store(settings)
+	a.rooms.budgets.Configure(a.budgetOptions(b.config))
 	before := a.egress
 	a.config, a.egress, a.way = b.config, b.egress, b.way
 	if a.gw == nil {
-		a.gw = gateway.New(gateway.Options{Version: a.opts.Version, RootPath: a.opts.RootPath, Log: a.log, Metrics: a.opts.Metrics}, snapshot)
+		o := gateway.Options{
+			Version: a.opts.Version, RootPath: a.opts.RootPath, Log: a.log, Metrics: a.opts.Metrics,
+			Budgets: a.rooms.budgets, Limits: a.rooms.limits, Replica: a.replica, Pages: a.rooms.pages(), Decline: admin.Decline,
+		}
+		if a.rooms.ledger != nil {
+			o.Ledger = a.rooms.ledger
+		}
+		a.gw = gateway.New(o, snapshot)
 		return nil
 	}
 	a.gw.Swap(snapshot)
@@ -107,14 +160,37 @@ func (a *App) take(b *built) error {
 	return nil
 }
 
-// load reads the configuration; nothing is put in force.
+// load reads the configuration, with what is stored of it; nothing is put in force. Where what is stored cannot be read,
+// the file alone is served, and the findings say so: a bad row must not stop the gateway.
 func (a *App) load() (*config.Config, config.Diagnostics) {
+	stored, err := a.stored()
+	if err != nil {
+		cfg, found := a.loadWith()
+		return cfg, append(found, config.Diagnostic{Severity: config.Warning, File: database, Code: config.CodeFile, Message: err.Error()})
+	}
+	if stored == nil {
+		return a.loadWith()
+	}
+	cfg, found := a.loadWith(*stored)
+	bad := slices.DeleteFunc(slices.Clone(found), func(d config.Diagnostic) bool { return d.File != database || d.Severity != config.Error })
+	if len(bad) == 0 {
+		return cfg, found
+	}
+	cfg, found = a.loadWith()
+	for _, d := range bad {
+		d.Severity = config.Warning
+		found = append(found, d)
+	}
+	return cfg, found
+}
+
+func (a *App) loadWith(added ...config.Document) (*config.Config, config.Diagnostics) {
 	var cfg *config.Config
 	var found config.Diagnostics
 	if a.opts.Config != nil {
-		cfg, found = config.Parse("command line", a.opts.Config, a.environ.outside)
+		cfg, found = config.Parse("command line", a.opts.Config, a.environ.outside, added...)
 	} else {
-		cfg, found = config.Load(a.opts.ConfigPath, a.environ.outside)
+		cfg, found = config.Load(a.opts.ConfigPath, a.environ.outside, added...)
 	}
 	if found.HasErrors() {
 		return cfg, found
@@ -177,12 +253,13 @@ func (a *App) replace(cfg *config.Config) (config.Diagnostics, error) {
 	return b.found, a.take(b)
 }
 
-// Close releases idle connections. Call it when the listeners have drained.
-func (a *App) Close(context.Context) error {
+// Close writes what is not written yet and releases everything, within ctx. Call it when the listeners have drained.
+func (a *App) Close(ctx context.Context) error {
+	err := a.rooms.close(ctx) // without the lock: a reload may be under way
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.egress != nil {
 		a.egress.CloseIdleConnections()
 	}
-	return nil
+	return err
 }

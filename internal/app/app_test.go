@@ -110,7 +110,7 @@ func open(t *testing.T, yaml string) (*world, config.Diagnostics) {
 	t.Helper()
 	w := &world{t: t, upstreams: &upstreams{down: map[string]bool{}}, file: filepath.Join(t.TempDir(), "config.yaml"), log: &bytes.Buffer{}}
 	w.write(yaml)
-	a, found, err := app.Open(options(w.upstreams, w.file, w.log))
+	a, found, err := app.Open(t.Context(), options(w.upstreams, w.file, w.log))
 	if err != nil {
 		t.Fatalf("open: %v\n%v", err, found)
 	}
@@ -233,7 +233,7 @@ func TestADeploymentThatCannotBeOpened(t *testing.T) {
 
 	u := &upstreams{}
 	w.write("model_list:\n" + model("slow", "oci/unopenable", ""))
-	if _, found, err := app.Open(options(u, w.file, &bytes.Buffer{})); !errors.Is(err, app.ErrConfig) || len(found.Errors()) != 1 {
+	if _, found, err := app.Open(t.Context(), options(u, w.file, &bytes.Buffer{})); !errors.Is(err, app.ErrConfig) || len(found.Errors()) != 1 {
 		t.Errorf("a start with nothing left: %v, found %v", err, found)
 	}
 	if found := app.Check(options(u, w.file, nil)); len(found.Errors()) != 1 {
@@ -350,10 +350,15 @@ litellm_settings:
 func TestModelOfTheCommandLine(t *testing.T) {
 	o := options(&upstreams{}, "", &bytes.Buffer{})
 	o.Config, o.Model = []byte("model_list:\n"+model("fast", "oci/a", "")+master), "fast"
-	a, found, err := app.Open(o)
+	a, found, err := app.Open(t.Context(), o)
 	if err != nil {
 		t.Fatalf("%v\n%v", err, found)
 	}
+	defer func() {
+		if err := a.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}()
 	w := &world{App: a, t: t, upstreams: &upstreams{}}
 	if rec := w.do("POST", "/v1/chat/completions", `{"messages":[]}`); rec.Code != 200 || rec.Header().Get("X-Litellm-Model-Group") != "fast" {
 		t.Errorf("%d %s", rec.Code, rec.Body)

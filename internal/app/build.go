@@ -69,10 +69,15 @@ func (a *App) snapshot(b *built) (*gateway.Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &gateway.Snapshot{
+	tokens, err := a.tokens(b)
+	if err != nil {
+		return nil, err
+	}
+	s := &gateway.Snapshot{
 		Gate: access.NewGate(access.Options{
 			MasterKey: g.MasterKey.Reveal(), KeyHeader: g.KeyHeaderName, AllowedIPs: allowed, UseForwarded: g.UseXForwardedFor, Proxies: proxies,
-			AllowedRoutes: g.AllowedRoutes, PublicRoutes: publicRoutes(cfg),
+			AllowedRoutes: g.AllowedRoutes, PublicRoutes: publicRoutes(cfg), AdminOnlyRoutes: g.AdminOnlyRoutes,
+			Directory: a.rooms.directory, Tokens: tokens, ServeUnknown: g.AllowUnavailable, Policy: policy(cfg),
 		}),
 		Router: router, Models: gateway.NewModels(b.models),
 		MaxBody:            int64(g.MaxRequestSizeMB * (1 << 20)),
@@ -86,7 +91,9 @@ func (a *App) snapshot(b *built) (*gateway.Snapshot, error) {
 		ForwardHeaders:     g.ForwardClientHeaders,
 		Health:             gateway.Health{Timeout: b.healthTimeout(), Parallel: deref(g.HealthCheckParallel), Details: g.HealthCheckDetails},
 		LogLevel:           a.level.String(),
-	}, nil
+	}
+	accounting(s, cfg)
+	return s, nil
 }
 
 // way is what an Egress depends on.
@@ -102,7 +109,7 @@ var wayVariables = [...]string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http
 // openEgress makes the way out, or keeps the one in use with its connections when nothing about it has changed.
 func (a *App) openEgress(b *built) error {
 	cfg := b.config
-	b.way = way{caFile: cmp.Or(cfg.Tollgate.ExtraCAFile, cfg.Litellm.SSLVerify.CAFile), insecure: cfg.Litellm.SSLVerify.Disabled}
+	b.way = way{caFile: extraCAs(cfg), insecure: cfg.Litellm.SSLVerify.Disabled}
 	for i, name := range wayVariables {
 		b.way.environment[i] = os.Getenv(name)
 	}
@@ -116,6 +123,11 @@ func (a *App) openEgress(b *built) error {
 	}
 	b.egress = e
 	return nil
+}
+
+// extraCAs is the file of the certificates that are trusted besides the system's.
+func extraCAs(cfg *config.Config) string {
+	return cmp.Or(cfg.Tollgate.ExtraCAFile, cfg.Litellm.SSLVerify.CAFile)
 }
 
 func (a *App) overrides(g *config.GeneralSettings) map[openai.Operation]string {
@@ -198,7 +210,13 @@ func (a *App) deployment(b *built, m *config.Model) (dispatch.Deployment, gatewa
 		}
 		attach(&d, chatter)
 	}
+	budgets, err := deploymentBudgets(b.config, m, kind)
+	if err != nil {
+		b.say(m, config.Error, config.CodeBadValue, err.Error())
+		return dispatch.Deployment{}, gateway.Model{}, false
+	}
 	shown := gateway.Model{
+		Budgets: budgets, AccessGroups: m.Info.AccessGroups, Stored: m.Pos.File == database,
 		ID: d.ID, Alias: d.Alias, Provider: kind, UpstreamID: upstream, APIBase: apiBase(p), DropParams: spec.DropParams,
 		Mode: mode(m, entry, listed), ModeKnown: listed || m.Info.Mode != "", Rates: rates, Entry: entry,
 		Params: m.Params.Masked(), Info: m.Info.Echo(), RPM: d.RPM, TPM: d.TPM, Supported: supported(d.Chatter),

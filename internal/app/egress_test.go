@@ -47,7 +47,7 @@ func TestReloadAndConnections(t *testing.T) {
 		}
 	}
 	write(yaml)
-	a, found, err := app.Open(app.Options{
+	a, found, err := app.Open(t.Context(), app.Options{
 		ConfigPath: file, Env: os.LookupEnv, Metrics: telemetry.NewMetrics(),
 		Providers: func(func(string) string, *price.Table) map[string]provider.Opener {
 			return map[string]provider.Opener{"openai": compat.Open}

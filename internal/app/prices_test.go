@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Ten tokens of prompt and two of answer. The table's prices are LiteLLM's: 1.56e-06 for Cohere's models.
+// Ten tokens of a prompt without text, at 1.56e-06, and an answer of 140 characters, at 3.9e-07: Cohere is billed by character.
 func TestModelsThatAPatternOpensArePriced(t *testing.T) {
 	const cost = "X-Litellm-Response-Cost"
 	w, _ := open(t, "model_list:\n"+
@@ -15,12 +15,12 @@ func TestModelsThatAPatternOpensArePriced(t *testing.T) {
 		model("all/*", "oci/cohere.command-latest", "")+
 		"  - model_name: based/*\n    litellm_params: {model: oci/*}\n    model_info: {base_model: oci/cohere.command-latest}\n"+master)
 	for name, want := range map[string]string{
-		"oci/cohere.command-latest":     "1.872e-05",
+		"oci/cohere.command-latest":     "7.02e-05",
 		"oci/nobody.knows-it":           "",
 		"dear/cohere.command-latest":    "0.014",
 		"dear/nobody.knows-it":          "0.014",
-		"all/whatever":                  "1.872e-05",
-		"based/nobody.knows-it":         "1.872e-05",
+		"all/whatever":                  "7.02e-05",
+		"based/nobody.knows-it":         "7.02e-05",
 		"oci/nobody.knows-it-either":    "",
 		"oci/meta.llama-3.3-70b-nobody": "",
 	} {

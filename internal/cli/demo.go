@@ -65,7 +65,7 @@ func demo(ctx context.Context, env *Environment, o *demoOptions) error {
 	defer sim.close()
 
 	key := masterKey(env)
-	a, err := openDemo(env, o, sim, key)
+	a, err := openDemo(ctx, env, o, sim, key)
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func masterKey(env *Environment) string {
 	return "sk-" + hex.EncodeToString(b)
 }
 
-func openDemo(env *Environment, o *demoOptions, sim *simulator, key string) (*app.App, error) {
+func openDemo(ctx context.Context, env *Environment, o *demoOptions, sim *simulator, key string) (*app.App, error) {
 	file := filepath.Join(o.dir, "config.yaml")
 	if err := os.WriteFile(file, demoConfig, 0o600); err != nil {
 		return nil, err
@@ -124,7 +124,7 @@ func openDemo(env *Environment, o *demoOptions, sim *simulator, key string) (*ap
 		}
 		return env.LookupEnv(name)
 	}
-	a, found, err := app.Open(app.Options{ConfigPath: file, Env: lookup, Providers: builtin.Providers, Version: version(), NewLog: newLog(env, false), Metrics: telemetry.NewMetrics()})
+	a, found, err := app.Open(ctx, app.Options{DataDir: o.dir, ConfigPath: file, Env: lookup, Providers: builtin.Providers, Version: version(), NewLog: newLog(env, false), Metrics: telemetry.NewMetrics()})
 	if err != nil {
 		return nil, fmt.Errorf("%w:\n%s", err, found.Error())
 	}

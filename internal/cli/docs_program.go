@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -19,7 +20,6 @@ import (
 
 	"tollgate/internal/app"
 	"tollgate/internal/builtin"
-	"tollgate/internal/price"
 	"tollgate/internal/record"
 	"tollgate/internal/telemetry"
 )
@@ -134,7 +134,7 @@ func routeTables() (string, error) {
 
 // openAPIPaths asks a gateway with an empty configuration for /openapi.json.
 func openAPIPaths() (map[string]map[string]operation, error) {
-	a, _, err := app.Open(app.Options{
+	a, _, err := app.Open(context.Background(), app.Options{
 		Env:       func(string) (string, bool) { return "", false },
 		Providers: builtin.Providers, Version: version(), Metrics: telemetry.NewMetrics(),
 		NewLog: func(bool, bool) (*slog.Logger, slog.Level) { return slog.New(slog.DiscardHandler), slog.LevelError },
@@ -142,6 +142,7 @@ func openAPIPaths() (map[string]map[string]operation, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer func() { _ = a.Close(context.Background()) }() // nothing was opened that could fail
 	var page pageWriter
 	a.Handler().ServeHTTP(&page, pageRequest("/openapi.json"))
 	var description struct {
@@ -237,63 +238,4 @@ func labelNames(pairs string) string {
 		names = append(names, code(m[1]))
 	}
 	return strings.Join(names, ", ")
-}
-
-// modelTables lists the price table by mode.
-func modelTables() (string, error) {
-	prices, err := price.Builtin()
-	if err != nil {
-		return "", err
-	}
-	var b strings.Builder
-	for _, mode := range []string{"chat", "embedding", "rerank"} {
-		t := table{head: []string{"Model", "Input", "Output", "Cached input", "Input characters", "Output characters", "Context", "Longest answer", "Abilities", "Source"}}
-		if mode == "embedding" {
-			t.head[7] = "Dimensions"
-		}
-		for _, e := range prices.Models() {
-			if e.Mode != mode {
-				continue
-			}
-			size := e.MaxOutputTokens
-			if mode == "embedding" {
-				size = e.OutputVectorSize
-			}
-			t.add(code(e.ID), perMillion(e.Input), perMillion(e.Output), perMillion(e.CacheRead), perMillion(e.InputChar), perMillion(e.OutputChar),
-				count(e.MaxInputTokens), count(size), abilities(e.Caps), e.Source)
-		}
-		fmt.Fprintf(&b, "\n## %s%s\n%s", strings.ToUpper(mode[:1]), mode[1:], t.String())
-	}
-	return b.String(), nil
-}
-
-// perMillion is a price in USD for a million units; a price that is not known is empty.
-func perMillion(r price.Rate) string {
-	million, err := r.USD.Mul(1_000_000)
-	if !r.Known || err != nil {
-		return ""
-	}
-	return million.String()
-}
-
-func count(n int) string {
-	if n == 0 {
-		return ""
-	}
-	return fmt.Sprint(n)
-}
-
-func abilities(c price.Caps) string {
-	var words []string
-	for _, a := range []struct {
-		has  bool
-		word string
-	}{
-		{c.FunctionCalling, "tools"}, {c.ResponseSchema, "schema"}, {c.Reasoning, "reasoning"}, {c.Vision, "vision"}, {c.AudioInput, "audio"}, {c.PDFInput, "PDF"},
-	} {
-		if a.has {
-			words = append(words, a.word)
-		}
-	}
-	return strings.Join(words, ", ")
 }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -30,6 +29,7 @@ type serveOptions struct {
 	host    string
 	port    int
 	dataDir string
+	noStore bool
 	tlsKey  string
 	tlsCert string
 	drain   time.Duration
@@ -41,7 +41,8 @@ func (o *serveOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.config, "config", "c", "", "configuration file (LiteLLM's config.yaml) [CONFIG_FILE_PATH]")
 	f.StringVar(&o.host, "host", o.host, "address to listen on [HOST]")
 	f.IntVar(&o.port, "port", 4000, "port to listen on [PORT]")
-	f.StringVar(&o.dataDir, "data-dir", "", "folder for what must outlive the process [TOLLGATE_DATA_DIR]")
+	f.StringVar(&o.dataDir, "data-dir", "", "folder for what must outlive the process: the database file without DATABASE_URL, and calls on their way to the ledger (default ~/.local/state/tollgate) [TOLLGATE_DATA_DIR]")
+	f.BoolVar(&o.noStore, "no-database", false, "store nothing, as LiteLLM without a database: the master key alone, no ledger")
 	f.StringVar(&o.tlsKey, "ssl_keyfile_path", "", "PEM file of the TLS key [SSL_KEYFILE_PATH]")
 	f.StringVar(&o.tlsCert, "ssl_certfile_path", "", "PEM file of the TLS certificate chain; a renewed file is taken up by itself [SSL_CERTFILE_PATH]")
 	f.DurationVar(&o.drain, "shutdown-timeout", 60*time.Second, "how long calls under way may take to end when the process is told to stop")
@@ -91,7 +92,12 @@ func serve(ctx context.Context, env *Environment, o *serveOptions, flags *pflag.
 	if err != nil {
 		return err
 	}
-	a, found, err := app.Open(app.Options{
+	dir, err := dataDir(env, o.dataDir)
+	if err != nil {
+		return err
+	}
+	a, found, err := app.Open(ctx, app.Options{
+		DataDir: dir, NoDatabase: o.noStore,
 		ConfigPath: o.config, Config: inline, Model: o.lite.forcedModel(inline), Env: env.LookupEnv, Providers: builtin.Providers, Version: version(),
 		RootPath: rootPath(env), NewLog: newLog(env, o.debug || o.lite.detailedDebug), Metrics: telemetry.NewMetrics(),
 	})
@@ -99,7 +105,10 @@ func serve(ctx context.Context, env *Environment, o *serveOptions, flags *pflag.
 		if printErr := printFound(env.Stderr, found); printErr != nil {
 			return printErr
 		}
-		return fmt.Errorf("%w and is not served; `tollgate validate` says the same without starting", err)
+		if errors.Is(err, app.ErrConfig) {
+			return fmt.Errorf("%w and is not served; `tollgate validate` says the same without starting", err)
+		}
+		return err
 	}
 	log := a.Log()
 	logFound(log, found)
@@ -109,7 +118,9 @@ func serve(ctx context.Context, env *Environment, o *serveOptions, flags *pflag.
 	if o.lite.skipServer {
 		return a.Close(ctx)
 	}
-	warnMemory(log, env, o.dataDir)
+	if !o.noStore {
+		warnForgetful(log, dir, !a.Config().General.DatabaseURL.Empty())
+	}
 	return listenAndServe(ctx, env, o, a, log)
 }
 
@@ -134,28 +145,6 @@ func rootPath(env *Environment) string {
 		root = "/" + root
 	}
 	return root
-}
-
-// warnMemory says what does not outlive the process, so that nobody finds out by a restart.
-func warnMemory(log *slog.Logger, env *Environment, dir string) {
-	if url, ok := env.LookupEnv("DATABASE_URL"); ok && url != "" {
-		log.Warn("DATABASE_URL is set, but this version stores nothing: virtual keys, budgets and spend are not served yet")
-	}
-	const kept = "cooldowns and rate counters are kept in memory only and start anew with the process"
-	if dir == "" {
-		log.Warn("no data directory is set (--data-dir): " + kept)
-		return
-	}
-	probe := filepath.Join(dir, ".writable")
-	err := os.MkdirAll(dir, 0o700)
-	if err == nil {
-		err = os.WriteFile(probe, nil, 0o600)
-	}
-	if err != nil {
-		log.Warn("the data directory cannot be written: "+kept, "dir", dir, "error", err)
-		return
-	}
-	_ = os.Remove(probe) // an empty file that may stay
 }
 
 func logFound(log *slog.Logger, found config.Diagnostics) {

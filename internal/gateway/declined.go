@@ -15,12 +15,8 @@ var declined = []struct {
 	permission access.Permission
 	what       string
 }{
-	{"/key", access.Admin, "virtual keys"}, {"/team", access.Admin, "teams"}, {"/user", access.Admin, "users"}, {"/organization", access.Admin, "organizations"},
-	{"/customer", access.Admin, "customers"}, {"/end_user", access.Admin, "customers"}, {"/budget", access.Admin, "budgets"}, {"/tag", access.Admin, "tags"},
-	{"/spend", access.Admin, "the ledger"}, {"/global", access.Admin, "the ledger"}, {"/credentials", access.Admin, "stored credentials"}, {"/audit", access.Admin, "the audit log"},
-	{"/config", access.Admin, "stored configuration"}, {"/model/new", access.Admin, "stored models"}, {"/model/update", access.Admin, "stored models"}, {"/model/delete", access.Admin, "stored models"},
-	{"/cache", access.Admin, "caches"}, {"/guardrails", access.Admin, "guardrails"}, {"/health/services", access.Admin, "callbacks"}, {"/health/test_connection", access.Admin, "stored models"},
-	{"/utils", access.Models, "the utilities"}, {"/ui", access.Public, "the admin pages"}, {"/sso", access.Public, "the admin pages"},
+	{"/cache", access.Admin, "caches"}, {"/guardrails", access.Admin, "guardrails"}, {"/health/test_connection", access.Admin, "tests of connections"},
+	{"/ui", access.Public, "the admin pages"}, {"/sso", access.Public, "the admin pages"},
 	{"/responses", access.Models, "the Responses API"}, {"/messages", access.Models, "Anthropic's Messages API"}, {"/images", access.Models, "images"}, {"/audio", access.Models, "audio"},
 	{"/moderations", access.Models, "moderations"}, {"/files", access.Models, "files"}, {"/batches", access.Models, "batches"}, {"/fine_tuning", access.Models, "fine-tuning"},
 	{"/assistants", access.Models, "assistants"}, {"/threads", access.Models, "assistants"}, {"/vector_stores", access.Models, "vector stores"}, {"/realtime", access.Models, "the Realtime API"},
@@ -42,6 +38,15 @@ func (g *Gateway) elsewhere(w http.ResponseWriter, r *http.Request) {
 			Message: "This version of the gateway does not serve " + d.what + " yet. GET / lists what it serves.",
 		}).NoRetry().Write(w)
 		return
+	}
+	if g.opts.Decline != nil {
+		if why := g.opts.Decline(r.URL.Path); why != nil {
+			if _, err := g.snap.Load().Gate.Admit(&access.Route{Method: r.Method, Path: r.URL.Path, Permission: access.Admin}, r); err != nil {
+				why = err
+			}
+			why.Write(w)
+			return
+		}
 	}
 	notFound().Write(w)
 }

@@ -19,7 +19,7 @@ import (
 
 // handler is a gateway whose one deployment answers without an upstream.
 func handler(f testing.TB) http.Handler {
-	a, found, err := app.Open(app.Options{
+	a, found, err := app.Open(context.Background(), app.Options{
 		Config:  []byte("model_list:\n  - model_name: m\n    litellm_params: {model: openai/m, mock_response: hello}\ngeneral_settings: {master_key: " + masterKey + "}\n"),
 		Version: "test", Env: func(string) (string, bool) { return "", false },
 		Providers: func(func(string) string, *price.Table) map[string]provider.Opener {

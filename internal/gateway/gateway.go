@@ -82,12 +82,16 @@ type Options struct {
 	Ledger   Ledger // nil = no call is kept
 	Replica  string // names this process in the ledger
 	Pages    []Page // of other rooms
+	// Decline says why a path that no route has is not served; nil = it is not known either.
+	Decline func(path string) *apierr.Error
 }
 
 // Ledger keeps the record of every call. Append returns when a kill of this process can no longer take it away; the
 // record is not changed afterwards. Safe for concurrent use.
 type Ledger interface {
 	Append(c *record.Call) error
+	// Ready returns an error when new calls must not begin, since their records would have no room.
+	Ready() error
 }
 
 // Page is a route that another room serves. Its caller was let in by the entry.

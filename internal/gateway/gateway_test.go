@@ -68,8 +68,8 @@ func chatOnly(spec provider.Spec) (provider.Chatter, error) {
 func openLogged(t *testing.T, u *upstream, yaml string, log *slog.Logger) *httptest.Server {
 	t.Helper()
 	yaml = strings.ReplaceAll(yaml, "UPSTREAM", u.URL)
-	a, found, err := app.Open(app.Options{
-		Config: []byte(yaml), Version: "test", RootPath: "/root",
+	a, found, err := app.Open(t.Context(), app.Options{
+		Config: []byte(yaml), Version: "test", RootPath: "/root", DataDir: t.TempDir(),
 		Env: func(string) (string, bool) { return "", false },
 		Providers: func(func(string) string, *price.Table) map[string]provider.Opener {
 			return map[string]provider.Opener{"openai": compat.Open, "hosted_vllm": chatOnly}
@@ -748,7 +748,7 @@ func TestModelLists(t *testing.T) {
 
 func TestWhatIsNotServedSaysSo(t *testing.T) {
 	s := open(t, newUpstream(t), plain)
-	for path, want := range map[string]string{"/key/generate": "virtual keys", "/v1/responses": "Responses API", "/spend/logs": "ledger", "/team/new": "teams"} {
+	for path, want := range map[string]string{"/v1/responses": "Responses API", "/cache/ping": "caches", "/scim/v2/Users": "SCIM", "/project/new": "projects"} {
 		got := do(t, "POST", s.URL+path, "{}")
 		if got.status != 501 || !strings.Contains(got.errorField(t, "message").(string), want) {
 			t.Errorf("%s: %d %s", path, got.status, got.text)

@@ -16,13 +16,13 @@ import (
 )
 
 // liveness says that the process is alive, as the JSON string that LiteLLM says it with.
-func (g *Gateway) liveness(w http.ResponseWriter, _ *http.Request, _ string) {
+func (g *Gateway) liveness(w http.ResponseWriter, _ *http.Request, _ visit) {
 	writeJSON(w, "I'm alive!")
 }
 
 // readiness says that calls can be served. It does not ask an upstream: OCI away must not take the gateway out of
 // its balancer.
-func (g *Gateway) readiness(w http.ResponseWriter, _ *http.Request, _ string) {
+func (g *Gateway) readiness(w http.ResponseWriter, _ *http.Request, _ visit) {
 	writeJSON(w, map[string]any{
 		"status": "healthy", "db": "Not connected", "cache": nil, "litellm_version": compatVersion, "tollgate_version": g.opts.Version,
 		"success_callbacks": []string{}, "use_aiohttp_transport": false,
@@ -34,7 +34,7 @@ func (g *Gateway) readiness(w http.ResponseWriter, _ *http.Request, _ string) {
 const healthParallel = 16
 
 // health is GET /health: one small call of each deployment, or of those that the query names.
-func (g *Gateway) health(w http.ResponseWriter, r *http.Request, _ string) {
+func (g *Gateway) health(w http.ResponseWriter, r *http.Request, _ visit) {
 	snap := g.snap.Load()
 	model, id := r.URL.Query().Get("model"), r.URL.Query().Get("model_id")
 	var targets []*dispatch.Deployment
@@ -153,6 +153,6 @@ func (s *Snapshot) probeOne(ctx context.Context, d *dispatch.Deployment) (err er
 }
 
 // metrics is GET /metrics.
-func (g *Gateway) metrics(w http.ResponseWriter, r *http.Request, _ string) {
+func (g *Gateway) metrics(w http.ResponseWriter, r *http.Request, _ visit) {
 	g.opts.Metrics.Handler().ServeHTTP(w, r)
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"tollgate/internal/access"
 	"tollgate/internal/apierr"
 	"tollgate/internal/budget"
 	"tollgate/internal/dispatch"
@@ -44,7 +45,9 @@ type Model struct {
 	HealthTokens      int            // 0 = 5
 	HealthModel       string         // what a wildcard is probed with
 
-	Budgets []budget.Scope // of the deployment and of its provider
+	Budgets      []budget.Scope // of the deployment and of its provider
+	AccessGroups []string       // model_info.access_groups
+	Stored       bool           // it was added at run time
 }
 
 // Models are the deployments in the order of the configuration. Immutable.
@@ -106,7 +109,7 @@ type modelEntry struct {
 }
 
 // listModels is GET /v1/models.
-func (g *Gateway) listModels(w http.ResponseWriter, r *http.Request, _ string) {
+func (g *Gateway) listModels(w http.ResponseWriter, r *http.Request, v visit) {
 	snap := g.snap.Load()
 	query := r.URL.Query()
 	if scope := query.Get("scope"); scope != "" && scope != "expand" {
@@ -119,7 +122,7 @@ func (g *Gateway) listModels(w http.ResponseWriter, r *http.Request, _ string) {
 		return
 	}
 	data := []modelEntry{}
-	for _, name := range snap.Router.Names() {
+	for _, name := range snap.shownTo(&v.who) {
 		data = append(data, snap.entry(name, "openai", fallbacks))
 	}
 	if query.Get("return_wildcard_routes") == "true" {
@@ -133,6 +136,11 @@ func (g *Gateway) listModels(w http.ResponseWriter, r *http.Request, _ string) {
 		Data   []modelEntry `json:"data"`
 		Object string       `json:"object"`
 	}{data, "list"})
+}
+
+// shownTo are the names that a caller may call.
+func (s *Snapshot) shownTo(who *access.Identity) []string {
+	return s.Gate.CallerModels(who, s.Router.Names(), func(name string) bool { _, known := s.Router.Resolve(name); return known })
 }
 
 // fallbackLister answers include_metadata: what a name falls back to, by kind of failure.
@@ -174,10 +182,10 @@ func (s *Snapshot) entry(name, owner string, metadata func(string) map[string]an
 }
 
 // oneModel is GET /v1/models/{id}; there owned_by is the real provider.
-func (g *Gateway) oneModel(w http.ResponseWriter, _ *http.Request, name string) {
-	snap := g.snap.Load()
+func (g *Gateway) oneModel(w http.ResponseWriter, _ *http.Request, v visit) {
+	snap, name := g.snap.Load(), v.model
 	res, ok := snap.Router.Resolve(name)
-	if !ok || len(res.Deployments) == 0 || (res.Group != name && !slices.Contains(snap.Router.Names(), name)) {
+	if !ok || len(res.Deployments) == 0 || !slices.Contains(snap.shownTo(&v.who), name) {
 		(&apierr.Error{Status: http.StatusNotFound, Type: "invalid_request_error", Param: "model", Code: "model_not_found",
 			Message: fmt.Sprintf("The model '%s' does not exist. Call `/v1/models` to view available models for your key.", clip(name))}).Write(w)
 		return
@@ -212,15 +220,18 @@ func (m *Model) params(admin bool) map[string]any {
 }
 
 // modelInfo is GET /model/info: each deployment with its parameters and what is known of its model.
-func (g *Gateway) modelInfo(w http.ResponseWriter, r *http.Request, _ string) {
+func (g *Gateway) modelInfo(w http.ResponseWriter, r *http.Request, v visit) {
 	snap := g.snap.Load()
 	wanted := r.URL.Query().Get("litellm_model_id")
-	admin := snap.Gate.IsAdmin(r)
+	admin, shown := snap.Gate.IsAdmin(r), snap.shownTo(&v.who) // the route may be open to everybody
 	data := []map[string]any{}
 	for i := range snap.Models.list {
 		m := &snap.Models.list[i]
+		if !admin && !slices.Contains(shown, m.Alias) && !strings.Contains(m.Alias, "*") {
+			continue
+		}
 		if wanted == "" || wanted == m.ID {
-			data = append(data, map[string]any{"model_name": m.Alias, "litellm_params": m.params(admin), "model_info": m.describe()})
+			data = append(data, m.show(admin))
 		}
 	}
 	if wanted != "" && len(data) == 0 {
@@ -229,6 +240,11 @@ func (g *Gateway) modelInfo(w http.ResponseWriter, r *http.Request, _ string) {
 		return
 	}
 	writeJSON(w, map[string]any{"data": data})
+}
+
+// show is the deployment as /model/info has it.
+func (m *Model) show(admin bool) map[string]any {
+	return map[string]any{"model_name": m.Alias, "litellm_params": m.params(admin), "model_info": m.describe()}
 }
 
 // describe joins the price table's line with the operator's model_info, which wins.
@@ -243,7 +259,7 @@ func (m *Model) describe() map[string]any {
 	for k, v := range m.Info {
 		info[k] = v
 	}
-	info["id"], info["db_model"], info["mode"], info["litellm_provider"] = m.ID, false, m.Mode, m.Provider
+	info["id"], info["db_model"], info["mode"], info["litellm_provider"] = m.ID, m.Stored, m.Mode, m.Provider
 	return info
 }
 
@@ -272,11 +288,11 @@ type modelGroup struct {
 }
 
 // modelGroupInfo is GET /model_group/info: each alias with the best of its deployments' bounds and abilities.
-func (g *Gateway) modelGroupInfo(w http.ResponseWriter, r *http.Request, _ string) {
+func (g *Gateway) modelGroupInfo(w http.ResponseWriter, r *http.Request, v visit) {
 	snap := g.snap.Load()
 	wanted := r.URL.Query().Get("model_group")
 	data := []map[string]any{}
-	for _, name := range snap.Router.Names() {
+	for _, name := range snap.shownTo(&v.who) {
 		if wanted == "" || wanted == name {
 			data = append(data, snap.group(name))
 		}

@@ -8,7 +8,7 @@ import (
 )
 
 // openAPI is GET /openapi.json: a description made from the route table, so that it cannot forget a route.
-func (g *Gateway) openAPI(w http.ResponseWriter, _ *http.Request, _ string) {
+func (g *Gateway) openAPI(w http.ResponseWriter, _ *http.Request, _ visit) {
 	paths := map[string]map[string]any{}
 	for _, rt := range g.allRoutes() {
 		path := strings.ReplaceAll(rt.Path, "{model...}", "{model}")

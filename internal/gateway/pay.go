@@ -26,6 +26,12 @@ import (
 
 // reserve holds what the call may cost and takes its place in the limits.
 func (q *request) reserve() error {
+	if l := q.g.opts.Ledger; l != nil {
+		if err := l.Ready(); err != nil {
+			return &apierr.Error{Status: http.StatusServiceUnavailable, Type: "no_db_connection", Cause: err,
+				Message: "Service Unavailable, the ledger takes no more calls until its database answers again (tollgate_settings.spool_full: refuse). Please retry shortly."}
+		}
+	}
 	q.size = q.measure()
 	if err := q.holdBudgets(); err != nil {
 		return err

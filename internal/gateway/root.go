@@ -12,7 +12,7 @@ var rootHTML string
 // rootPage is GET /: what this is, for the person who opens the address in a browser.
 var rootPage = template.Must(template.New("root").Parse(rootHTML))
 
-func (g *Gateway) root(w http.ResponseWriter, _ *http.Request, _ string) {
+func (g *Gateway) root(w http.ResponseWriter, _ *http.Request, _ visit) {
 	snap := g.snap.Load()
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")

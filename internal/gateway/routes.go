@@ -61,15 +61,22 @@ func (g *Gateway) routes() []route {
 	}
 }
 
+// visit is a caller of a page.
+type visit struct {
+	who   access.Identity
+	model string // named by the path
+}
+
 // page serves everything that is no call of a model.
-func (g *Gateway) page(serve func(w http.ResponseWriter, r *http.Request, model string)) func(http.ResponseWriter, *http.Request, *route, string) {
+func (g *Gateway) page(serve func(w http.ResponseWriter, r *http.Request, v visit)) func(http.ResponseWriter, *http.Request, *route, string) {
 	return func(w http.ResponseWriter, r *http.Request, rt *route, model string) {
 		setID(w.Header(), callID(r, telemetry.NewID()))
-		if _, err := g.snap.Load().Gate.Admit(&rt.Route, r); err != nil {
+		who, err := g.snap.Load().Gate.Admit(&rt.Route, r)
+		if err != nil {
 			err.Write(w)
 			return
 		}
-		serve(w, r, model)
+		serve(w, r, visit{who, model})
 	}
 }
 

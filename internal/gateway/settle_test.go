@@ -44,7 +44,7 @@ func TestStreamThatPanicsWhenClosed(t *testing.T) {
 	u := newUpstream(t)
 	u.handle = streaming(chunks)
 	var log bytes.Buffer
-	a, found, err := app.Open(app.Options{
+	a, found, err := app.Open(t.Context(), app.Options{
 		Config: []byte(strings.ReplaceAll(plain, "UPSTREAM", u.URL)),
 		Env:    func(string) (string, bool) { return "", false },
 		Providers: func(func(string) string, *price.Table) map[string]provider.Opener {

@@ -1,0 +1,295 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"tollgate/internal/access"
+	"tollgate/internal/account"
+	"tollgate/internal/admin"
+	"tollgate/internal/budget"
+	"tollgate/internal/config"
+	"tollgate/internal/gateway"
+	"tollgate/internal/jobs"
+	"tollgate/internal/ledger"
+	"tollgate/internal/limit"
+	"tollgate/internal/quota"
+	"tollgate/internal/record"
+	"tollgate/internal/redis"
+	"tollgate/internal/seal"
+	"tollgate/internal/spool"
+	"tollgate/internal/store"
+)
+
+// rooms live as long as the process, whatever is reloaded: what is stored, counted and booked.
+type rooms struct {
+	store     *store.Store   // nil = no database
+	redis     *redis.Client  // nil = none
+	ledger    *ledger.Ledger // nil exactly when store is
+	directory *access.Directory
+	budgets   *budget.Book
+	limits    *limit.Limiter
+	sealer    *seal.Sealer // nil without a key to seal with
+	admin     *admin.API
+	jobs      *jobs.Group
+
+	stop     context.CancelFunc // ends the watch
+	watching sync.WaitGroup
+}
+
+const (
+	// leaseTTL is how long what a replica holds of budgets outlives its last sign of life.
+	leaseTTL = 30 * time.Second
+	// patience is how long a start waits for a database that does not answer.
+	patience = time.Minute
+)
+
+// openRooms opens what outlives a configuration. What is opened is in a.rooms even when it fails.
+func (a *App) openRooms(ctx context.Context, cfg *config.Config) error {
+	zone, err := time.LoadLocation(cfg.Litellm.Timezone)
+	if err != nil {
+		return fmt.Errorf("app: litellm_settings.timezone: %w", err)
+	}
+	r := &a.rooms
+	if err := a.openStore(ctx, cfg, zone); err != nil {
+		return err
+	}
+	money, counts, err := a.truths(cfg)
+	if err != nil {
+		return err
+	}
+	o := a.budgetOptions(cfg)
+	o.Replica, o.Log = a.replica, a.log
+	r.budgets = budget.New(money, o)
+	r.limits = limit.New(counts, limit.Options{Log: a.log})
+	r.budgets.Start()
+	r.limits.Start()
+	if err := a.openLedger(cfg); err != nil {
+		return err
+	}
+	return a.openAccounts(cfg)
+}
+
+// openStore opens the database that the configuration names, else the file in the data directory.
+func (a *App) openStore(ctx context.Context, cfg *config.Config, zone *time.Location) error {
+	g := &cfg.General
+	if a.opts.NoDatabase || g.DatabaseURL.Empty() && a.opts.DataDir == "" {
+		return nil
+	}
+	o := store.Options{URL: g.DatabaseURL.Reveal(), Dir: a.opts.DataDir, Log: a.log, Location: zone, Replica: a.replica}
+	o.MaxConns = deref(g.DatabaseConnections)
+	o.ConnectTimeout = deref(g.DatabaseTimeout)
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for pause := 250 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		s, err := a.tryStore(ctx, o, !g.DisableSchemaUpdate)
+		if err == nil {
+			a.rooms.store = s
+			return nil
+		}
+		if !errors.Is(err, account.ErrUnavailable) {
+			return fmt.Errorf("app: the database: %w", err)
+		}
+		a.log.Warn("the database does not answer; trying again", "error", err)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return fmt.Errorf("app: the database did not answer for %s: %w", patience, err)
+		}
+	}
+}
+
+func (a *App) tryStore(ctx context.Context, o store.Options, migrate bool) (*store.Store, error) {
+	s, err := store.Open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if migrate {
+		err = s.Migrate(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// truths are where replicas agree on money, and on requests, tokens and slots: Redis where it is configured, the database,
+// or, with neither, this process alone.
+func (a *App) truths(cfg *config.Config) (money, counts quota.Truth, err error) {
+	r := &a.rooms
+	money = quota.NewMemory(quota.MemoryOptions{TTL: leaseTTL}).Replica(a.replica)
+	if r.store != nil {
+		money = r.store.Truth(a.replica, leaseTTL)
+	}
+	counts = money
+	o, configured, err := a.redisOptions(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	if configured {
+		if r.redis, err = redis.Open(o); err != nil {
+			return nil, nil, fmt.Errorf("app: Redis: %w", err)
+		}
+		counts = r.redis.Truth(a.replica, leaseTTL)
+	}
+	if !configured && r.store == nil {
+		a.log.Info("limits and budgets are counted in this process alone: neither a database nor Redis is connected")
+	}
+	return money, counts, nil
+}
+
+func (a *App) budgetOptions(cfg *config.Config) budget.Options {
+	t := &cfg.Tollgate
+	o := budget.Options{Wait: t.BudgetWait, FailClosed: cfg.General.FailClosedBudget, Estimate: estimates(cfg)}
+	if t.BudgetWait == 0 {
+		o.Wait = -1
+	}
+	return o
+}
+
+// estimates reports whether budgets hold what calls are expected to cost.
+func estimates(cfg *config.Config) bool {
+	return cfg.Tollgate.BudgetMode == "estimate" || cfg.General.DisableReservation
+}
+
+// openLedger opens the spool and the writer that takes it to the store.
+func (a *App) openLedger(cfg *config.Config) error {
+	r := &a.rooms
+	if r.store == nil {
+		return nil
+	}
+	dir := ""
+	if a.opts.DataDir != "" {
+		dir = filepath.Join(a.opts.DataDir, "spool")
+	}
+	t := &cfg.Tollgate
+	s, err := spool.Open(dir, spool.Options{MaxBytes: int64(t.SpoolMaxMB) << 20, Sync: spool.Sync(t.SpoolSync), Log: a.log})
+	if err != nil {
+		if errors.Is(err, spool.ErrLocked) {
+			return fmt.Errorf("app: another gateway uses %s; give this one a folder of its own with --data-dir: %w", a.opts.DataDir, err)
+		}
+		return fmt.Errorf("app: %w", err)
+	}
+	l, err := ledger.Open(ledger.Options{
+		Spool: s, Sink: bookkeeper{r.store, r.budgets}, Policy: ledger.Policy(t.SpoolFull), Log: a.log, Observer: a.opts.Metrics,
+	})
+	if err != nil {
+		return fmt.Errorf("app: %w", errors.Join(err, s.Close()))
+	}
+	r.ledger = l
+	return nil
+}
+
+// bookkeeper writes calls to the store and tells the budgets, whose spend has moved from here to there.
+type bookkeeper struct {
+	store   *store.Store
+	budgets *budget.Book
+}
+
+// Write implements ledger.Sink.
+func (b bookkeeper) Write(ctx context.Context, calls []record.Call) (int, error) {
+	n, err := b.store.Write(ctx, calls)
+	if err == nil {
+		b.budgets.Booked(calls)
+	}
+	return n, err
+}
+
+// openAccounts opens what knows keys and manages them.
+func (a *App) openAccounts(cfg *config.Config) error {
+	r := &a.rooms
+	if err := a.openSealer(cfg); err != nil {
+		return err
+	}
+	var reader account.Reader
+	o := access.DirectoryOptions{Log: a.log}
+	if r.store != nil {
+		reader, o.LastSync = r.store, r.store.LastSync
+	}
+	r.directory = access.NewDirectory(reader, o)
+	r.admin = admin.New(a.adminOptions())
+	return nil
+}
+
+// begin starts the work in the background, once the gateway is made that some of it asks.
+func (r *rooms) begin(a *App) {
+	if r.store == nil {
+		return
+	}
+	var ctx context.Context
+	ctx, r.stop = context.WithCancel(context.Background())
+	r.watching.Go(func() { _ = r.store.Watch(ctx, a.changed) }) // it ends when ctx does
+	r.jobs = jobs.Start(r.store, a.log, a.jobs()...)
+}
+
+// openSealer makes what seals stored secrets: by LITELLM_SALT_KEY, else by the master key, as LiteLLM.
+func (a *App) openSealer(cfg *config.Config) error {
+	key := cfg.General.MasterKey.Reveal()
+	if salt, ok := a.environ.with(cfg.Environment)("LITELLM_SALT_KEY"); ok && salt != "" {
+		key = salt
+	}
+	if key == "" {
+		return nil
+	}
+	s, err := seal.New(key)
+	if err != nil {
+		return fmt.Errorf("app: LITELLM_SALT_KEY: %w", err)
+	}
+	a.rooms.sealer = s
+	return nil
+}
+
+// changed takes note of what somebody has changed in the store, on this replica or another.
+func (a *App) changed(changes []account.Change) {
+	a.rooms.directory.Apply(changes)
+	a.rooms.budgets.Changed(changes)
+	for _, c := range changes {
+		switch c.Kind {
+		case account.Models, account.Credentials, account.Settings:
+			a.reloadSoon()
+			return
+		}
+	}
+}
+
+// pages are the routes of the management API.
+func (r *rooms) pages() []gateway.Page {
+	var pages []gateway.Page
+	for _, route := range r.admin.Routes() {
+		pages = append(pages, gateway.Page{Route: route.Route, Serve: route.Serve})
+	}
+	return pages
+}
+
+// close ends the rooms in the order in which they need each other: first the work in the background, then the calls that
+// are not booked yet, then what they are booked in.
+func (r *rooms) close(ctx context.Context) error {
+	var errs []error
+	if r.stop != nil {
+		r.stop()
+	}
+	if r.jobs != nil {
+		r.jobs.Close()
+	}
+	r.watching.Wait()
+	if r.ledger != nil {
+		errs = append(errs, r.ledger.Close(ctx))
+	}
+	if r.budgets != nil {
+		errs = append(errs, r.budgets.Close(ctx))
+	}
+	if r.limits != nil {
+		errs = append(errs, r.limits.Close(ctx))
+	}
+	if r.redis != nil {
+		errs = append(errs, r.redis.Close())
+	}
+	if r.store != nil {
+		errs = append(errs, r.store.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,100 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"tollgate/internal/account"
+	"tollgate/internal/budget"
+	"tollgate/internal/jobs"
+	"tollgate/internal/store"
+)
+
+// jobs is the work in the background that one replica does for all.
+func (a *App) jobs() []jobs.Job {
+	s := a.rooms.store
+	return []jobs.Job{
+		{Name: "budget resets", Every: 30 * time.Second, Run: func(ctx context.Context) error {
+			scopes, err := s.ResetDue(ctx, time.Now())
+			if len(scopes) > 0 {
+				a.log.Info("budgets have started anew", "count", len(scopes))
+			}
+			return err
+		}},
+		{Name: "retention", Every: time.Hour, Run: a.prune},
+		{Name: "key rotation", Every: 5 * time.Minute, Run: func(ctx context.Context) error {
+			rotated, err := a.rooms.admin.RotateDue(ctx, time.Now())
+			if len(rotated) > 0 {
+				a.log.Info("keys were rotated", "count", len(rotated))
+			}
+			return err
+		}},
+	}
+}
+
+// prune removes the ledger's rows that are older than the configuration keeps them.
+func (a *App) prune(ctx context.Context) error {
+	period := a.Config().General.Retention
+	if period == "" {
+		return nil
+	}
+	before, err := retained(period, time.Now())
+	if err != nil {
+		return err
+	}
+	n, err := a.rooms.store.Prune(ctx, before, nil)
+	if n > 0 {
+		a.log.Info("old rows have left the ledger", "rows", n, "before", before.Format(time.RFC3339))
+	}
+	return err
+}
+
+// retained is the time before which rows leave: a period such as 30d, or a number of days.
+func retained(period string, now time.Time) (time.Time, error) {
+	if days, err := strconv.Atoi(period); err == nil {
+		period = strconv.Itoa(days) + "d"
+	}
+	span, err := budget.ParseDuration(period)
+	if err != nil || span.None() {
+		return time.Time{}, fmt.Errorf("app: general_settings.maximum_spend_logs_retention_period: %q is no period such as 30d: %w", period, err)
+	}
+	return now.Add(-span.After(now).Sub(now)), nil
+}
+
+// upserter makes the users and teams that signed tokens name.
+type upserter struct{ store *store.Store }
+
+// UpsertUser implements access.Upserter.
+func (u upserter) UpsertUser(ctx context.Context, user *account.User) error {
+	return u.insert(ctx, user)
+}
+
+// UpsertTeam implements access.Upserter.
+func (u upserter) UpsertTeam(ctx context.Context, team *account.Team) error {
+	return u.insert(ctx, team)
+}
+
+// insert leaves what exists as it is.
+func (u upserter) insert(ctx context.Context, o account.Object) error {
+	err := u.store.Update(ctx, func(tx account.Tx) error { return tx.Insert(ctx, o) })
+	if errors.Is(err, account.ErrExists) {
+		return nil
+	}
+	return err
+}
+
+// reloadSoon puts what was stored in force, once however many ask at the same time.
+func (a *App) reloadSoon() {
+	if !a.reloading.CompareAndSwap(false, true) {
+		return
+	}
+	a.rooms.watching.Go(func() {
+		a.reloading.Store(false) // a change from now on asks for another reload
+		if found, err := a.Reload(); err != nil {
+			a.log.Error("what was changed in the database is not in force", "error", err, "findings", found.Error())
+		}
+	})
+}
