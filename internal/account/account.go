@@ -48,6 +48,14 @@ type Stamps struct {
 	UpdatedBy string    `json:"updated_by"`
 }
 
+// Stamp notes that the object is made or changed now, and by whom.
+func (s *Stamps) Stamp(by string, at time.Time) {
+	if s.CreatedAt.IsZero() {
+		s.CreatedAt, s.CreatedBy = at, by
+	}
+	s.UpdatedAt, s.UpdatedBy = at, by
+}
+
 // Limits bound what an object may do. nil is no limit, and 0 allows nothing.
 type Limits struct {
 	MaxParallelRequests *int64 `json:"max_parallel_requests"`

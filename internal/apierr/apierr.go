@@ -18,8 +18,8 @@ type Error struct {
 	Code    string // "" becomes the status as text, as LiteLLM's envelope has it
 	Message string
 	// Detail, when set, also stands beside the envelope as FastAPI's {"detail": ...}, for the few answers
-	// that LiteLLM gives in that form alone.
-	Detail string
+	// that LiteLLM gives in that form alone: a text, or a value that marshals to JSON.
+	Detail any
 	// Header is added to the response; may be nil.
 	Header http.Header
 	// Cause is for the log and never shown.
@@ -59,8 +59,8 @@ func (e *Error) Envelope() []byte {
 		Code    string  `json:"code"`
 	}
 	body := struct {
-		Error  inner  `json:"error"`
-		Detail string `json:"detail,omitempty"`
+		Error  inner `json:"error"`
+		Detail any   `json:"detail,omitempty"`
 	}{Error: inner{Message: e.Message, Type: e.Type, Code: e.Code}, Detail: e.Detail}
 	if e.Type == "" {
 		body.Error.Type = TypeForStatus(e.Status)
@@ -72,7 +72,7 @@ func (e *Error) Envelope() []byte {
 		body.Error.Code = strconv.Itoa(e.Status)
 	}
 	text, err := json.Marshal(body)
-	if err != nil { // three strings and a pointer always marshal
+	if err != nil { // strings and a detail that is made to marshal
 		panic(err)
 	}
 	return text

@@ -74,9 +74,9 @@ var ErrConfig = errors.New("the configuration has errors")
 // Open reads the configuration and builds the gateway. The diagnostics hold warnings and notices even when it
 // succeeds. A deployment that cannot be opened is left out and reported, as LiteLLM does, unless none is left.
 func Open(ctx context.Context, o Options) (*App, config.Diagnostics, error) {
-	prices, err := price.Builtin()
+	prices, _, err := price.Load(o.DataDir)
 	if err != nil {
-		return nil, nil, fmt.Errorf("app: the built-in price table: %w", err)
+		return nil, nil, fmt.Errorf("app: the price table: %w", err)
 	}
 	a := &App{opts: o, prices: prices, state: dispatch.NewState(), environ: newEnviron(o.Env), replica: telemetry.NewID()}
 	cfg, found := a.load()

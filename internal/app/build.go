@@ -183,6 +183,7 @@ func (a *App) deployment(b *built, m *config.Model) (dispatch.Deployment, gatewa
 		b.say(m, config.Error, "price", err.Error())
 		return dispatch.Deployment{}, gateway.Model{}, false
 	}
+	b.sayUncounted(m)
 	wild := strings.Contains(m.Name, "*")
 	if (rates == price.Rates{}) && !wild && p.MockResponse == "" {
 		b.say(m, config.Warning, "price", noPrice(kind, upstream))
@@ -238,6 +239,15 @@ func (b *built) sayAt(pos config.Position, path string, severity config.Severity
 	d := config.Diagnostic{Severity: severity, File: pos.File, Line: pos.Line, Column: pos.Column, Path: path, Code: code, Message: message}
 	if !slices.Contains(b.found, d) { // default_litellm_params is read for every entry
 		b.found = append(b.found, d)
+	}
+}
+
+// sayUncounted warns of prices of an entry that no cost is made of.
+func (b *built) sayUncounted(m *config.Model) {
+	for _, name := range slices.Sorted(maps.Keys(m.Params.Costs)) {
+		if !price.Counted(name) {
+			b.say(m, config.Warning, "price", name+" is not counted: costs are made of tokens, characters, images, seconds and searches")
+		}
 	}
 }
 

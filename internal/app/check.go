@@ -20,7 +20,7 @@ func Check(o Options) config.Diagnostics {
 		return found
 	}
 	found = append(found, config.Check(cfg)...)
-	prices, err := price.Builtin()
+	prices, _, err := price.Load(o.DataDir)
 	if err != nil {
 		return append(found, failure(err))
 	}

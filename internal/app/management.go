@@ -24,7 +24,11 @@ func (a *App) adminOptions() admin.Options {
 		Sealer: a.rooms.sealer, Log: a.log,
 	}
 	if s := a.rooms.store; s != nil {
-		o.Store, o.Reports, o.Maintenance, o.Sync = s, s, s, a.rooms.ledger.Sync
+		o.Reports, o.Maintenance, o.Sync = s, s, a.rooms.ledger.Sync
+		o.Store = appliedStore{s, func(changes []account.Change) {
+			a.rooms.directory.Apply(changes)
+			a.rooms.budgets.Changed(changes)
+		}}
 		o.Reload = func(context.Context) error {
 			found, err := a.Reload()
 			if err != nil {

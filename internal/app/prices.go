@@ -13,13 +13,13 @@ import (
 // tariff is what one entry of model_list says of the price of its models: of one, or of all that its pattern opens.
 type tariff struct {
 	table *price.Table
-	kind  string // the provider
-	own   price.Override
+	kind  string                    // the provider
+	own   map[string]config.Decimal // litellm_params' own prices
 	info  *config.ModelInfo
 }
 
 func (a *App) tariff(kind string, m *config.Model) tariff {
-	return tariff{table: a.prices, kind: kind, own: override(m.Params.Costs), info: &m.Info}
+	return tariff{table: a.prices, kind: kind, own: m.Params.Costs, info: &m.Info}
 }
 
 // of is what is known of an upstream's model: the table's line with the operator's word in its place. listed reports
@@ -31,7 +31,7 @@ func (t *tariff) of(upstreamID string) (entry price.Entry, rates price.Rates, li
 	}
 	entry, listed = t.table.Lookup(name)
 	entry = described(entry, t.info)
-	rates, err = entry.Rates.With(t.own)
+	rates, _, err = price.WithCosts(entry.Rates, t.own)
 	return entry, rates, listed, err
 }
 
@@ -77,14 +77,6 @@ func rate(d *dispatch.Deployment, entry price.Entry, rates price.Rates) {
 	}
 	if rates.Output.Known {
 		d.OutputCost = &rates.Output.USD
-	}
-}
-
-func override(costs map[string]config.Decimal) price.Override {
-	return price.Override{
-		InputCostPerToken: string(costs["input_cost_per_token"]), OutputCostPerToken: string(costs["output_cost_per_token"]),
-		CacheReadInputTokenCost: string(costs["cache_read_input_token_cost"]), CacheCreationInputTokenCost: string(costs["cache_creation_input_token_cost"]),
-		InputCostPerCharacter: string(costs["input_cost_per_character"]), OutputCostPerCharacter: string(costs["output_cost_per_character"]),
 	}
 }
 

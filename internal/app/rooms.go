@@ -110,6 +110,8 @@ func (a *App) tryStore(ctx context.Context, o store.Options, migrate bool) (*sto
 	}
 	if migrate {
 		err = s.Migrate(ctx)
+	} else {
+		err = s.Check(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -162,12 +164,14 @@ func (a *App) openLedger(cfg *config.Config) error {
 	if r.store == nil {
 		return nil
 	}
-	dir := ""
-	if a.opts.DataDir != "" {
-		dir = filepath.Join(a.opts.DataDir, "spool")
-	}
 	t := &cfg.Tollgate
-	s, err := spool.Open(dir, spool.Options{MaxBytes: int64(t.SpoolMaxMB) << 20, Sync: spool.Sync(t.SpoolSync), Log: a.log})
+	dir, quarantine := "", ""
+	o := spool.Options{Sync: spool.Sync(t.SpoolSync), Log: a.log, Damaged: a.opts.Metrics.SpoolDamaged}
+	if a.opts.DataDir != "" {
+		dir, quarantine = filepath.Join(a.opts.DataDir, "spool"), filepath.Join(a.opts.DataDir, "quarantine.jsonl")
+		o.MaxBytes = int64(t.SpoolMaxMB) << 20 // in memory the spool's own bound holds
+	}
+	s, err := spool.Open(dir, o)
 	if err != nil {
 		if errors.Is(err, spool.ErrLocked) {
 			return fmt.Errorf("app: another gateway uses %s; give this one a folder of its own with --data-dir: %w", a.opts.DataDir, err)
@@ -175,7 +179,7 @@ func (a *App) openLedger(cfg *config.Config) error {
 		return fmt.Errorf("app: %w", err)
 	}
 	l, err := ledger.Open(ledger.Options{
-		Spool: s, Sink: bookkeeper{r.store, r.budgets}, Policy: ledger.Policy(t.SpoolFull), Log: a.log, Observer: a.opts.Metrics,
+		Spool: s, Sink: bookkeeper{r.store, r.budgets}, Policy: ledger.Policy(t.SpoolFull), Quarantine: quarantine, Log: a.log, Observer: a.opts.Metrics,
 	})
 	if err != nil {
 		return fmt.Errorf("app: %w", errors.Join(err, s.Close()))

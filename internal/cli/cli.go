@@ -16,6 +16,7 @@ import (
 
 // Environment is what a command may touch of the world outside.
 type Environment struct {
+	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	LookupEnv      func(string) (string, bool)
 }
@@ -30,7 +31,11 @@ func Run(args []string) int {
 	// SIGHUP is not among these: it reloads the configuration.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	env := &Environment{Stdout: os.Stdout, Stderr: os.Stderr, LookupEnv: os.LookupEnv}
+	return execute(ctx, &Environment{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, LookupEnv: os.LookupEnv}, args)
+}
+
+// execute runs a command line in a world of its own.
+func execute(ctx context.Context, env *Environment, args []string) int {
 	root := newRoot(env)
 	root.SetArgs(args)
 	root.SetOut(env.Stdout)
@@ -44,7 +49,7 @@ func Run(args []string) int {
 		return int(exit)
 	}
 	_, _ = fmt.Fprintln(env.Stderr, "tollgate:", err)
-	return 1
+	return status(err)
 }
 
 // newRoot is the program: LiteLLM's own command line without a subcommand, or one of ours.
@@ -66,7 +71,11 @@ Without a command it takes LiteLLM's own options and serves on 0.0.0.0, so that 
 	root.Flags().BoolP("version", "v", false, "print the version")
 	root.Version = version()
 	root.SetVersionTemplate("tollgate {{.Version}}\n")
-	root.AddCommand(newServe(env), newValidate(env), newConfig(env), newSim(env), newDemo(env), newVersion(env), newDocs(env))
+	root.AddCommand(newServe(env), newValidate(env), newConfig(env), newSim(env), newDemo(env), newVersion(env), newDocs(env), newPrices(env))
+	for _, group := range []*cobra.Command{newLogin(env), newKeys(env), newTeams(env), newUsers(env), newBudgets(env), newModels(env), newSpend(env)} {
+		strictUsage(group)
+		root.AddCommand(group)
+	}
 	return root
 }
 

@@ -33,10 +33,10 @@ func writePages(t *testing.T) map[string]string {
 func TestDocsNameEverything(t *testing.T) {
 	pages := writePages(t)
 	for page, wanted := range map[string][]string{
-		"command-line":      {"## `tollgate serve`", "## `tollgate validate`", "## `tollgate config schema`", "| `--config`, `-c` |", "`--num_workers`"},
+		"command-line":      {"## `tollgate serve`", "## `tollgate validate`", "## `tollgate config schema`", "## `tollgate keys`", "| `--timeout` | duration | `1m0s` |", "## `tollgate spend report`", "| `--timezone` |", "| `--config`, `-c` |", "`--num_workers`"},
 		"configuration":     {"## The file", "| `model_list` |", "## `litellm_params`", "| `oci_key_file` |", "Accepted, no effect:", "| `aws_*` |", "## `tollgate_settings`"},
 		"http-api":          {"| `POST /v1/chat/completions` | yes |", "| `GET /health/liveness` | no |", "`/openai/deployments/{model}/chat/completions`"},
-		"models-and-prices": {"## Chat", "| `oci/cohere.command-latest` | 1.56 |", "## Embedding", "## Rerank"},
+		"models-and-prices": {"## Chat", "| `oci/cohere.command-latest` | 6.24 | 6.24 |  | 1.56 | 1.56 |", "input above 200k 2.5", "## Embedding", "## Rerank", "0.0025 a search"},
 	} {
 		for _, want := range wanted {
 			if !strings.Contains(pages[page], want) {

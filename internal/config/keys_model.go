@@ -51,6 +51,7 @@ var litellmParams = section{
 		served("cache_creation_input_token_cost", decimal, "USD per prompt token written to the upstream's cache."),
 		served("*_cost_per_*", decimal, "Another price in USD."),
 		served("*_token_cost", decimal, "Another price per token in USD."),
+		served("*_token_cost_*", decimal, "A price per token in USD above a size of the prompt, or of a service."),
 
 		served("configurable_clientside_auth_params", clientParams, "Fields that a request's body may override, each a name or {name: pattern}."),
 		served("drop_params", boolean, "Drop request parameters that the upstream refuses instead of refusing the request."),
@@ -143,6 +144,7 @@ var modelInfo = section{
 		accepted("cost_per_ptu_per_hour", decimal, "USD per provisioned unit and hour."),
 		served("*_cost_per_*", decimal, "Another price in USD."),
 		served("*_token_cost", decimal, "Another price per token in USD."),
+		served("*_token_cost_*", decimal, "A price per token in USD above a size of the prompt, or of a service."),
 		served("access_groups", texts, "Names under which keys may be given the model."),
 		served("supported_environments", list(choice("development", "staging", "production")), "The values of LITELLM_ENVIRONMENT in which the entry is loaded."),
 		served("blocked", boolean, "Pause the deployment."),

@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"tollgate/internal/access"
@@ -46,9 +47,7 @@ func (q *request) admitModel() error {
 		Route: &q.route.Route, Model: q.alias, Resolve: q.resolve, EndUser: q.rec.EndUser, HasUser: hasUser, Tags: q.query.Tags,
 		HasParam: q.hasParam, Free: q.free,
 	}
-	for _, fb := range q.query.Fallbacks {
-		call.Fallbacks = append(call.Fallbacks, fb.Model)
-	}
+	call.Fallbacks = q.askedFallbacks()
 	admission, err := q.snap.Gate.AdmitModel(q.ctx, &q.caller, &call)
 	if err != nil {
 		return err
@@ -57,7 +56,28 @@ func (q *request) admitModel() error {
 	q.alias, q.query.Alias, q.query.Tags = admission.Model, admission.Model, admission.Tags
 	q.query.Pay = q.payFor
 	q.rec.Tags, q.rec.KeyMetadata, q.rec.Charges = admission.Tags, admission.Metadata, admission.Charges
+	q.rec.EndUser = admission.EndUser
 	return nil
+}
+
+// askedFallbacks are the names that the caller's own lists of fallbacks lead to: each is a model that it calls.
+func (q *request) askedFallbacks() []string {
+	var names []string
+	add := func(list []dispatch.Fallback) {
+		for _, fb := range list {
+			if !slices.Contains(names, fb.Model) {
+				names = append(names, fb.Model)
+			}
+		}
+	}
+	add(q.query.Fallbacks)
+	for _, lists := range [...]map[string][]dispatch.Fallback{q.query.ContextWindowFallbacks, q.query.ContentPolicyFallbacks} {
+		for _, list := range lists {
+			add(list)
+		}
+	}
+	slices.Sort(names) // maps have no order, and the first that is not allowed is named
+	return names
 }
 
 // resolve is the group that a name is served by.
@@ -66,15 +86,21 @@ func (q *request) resolve(name string) string {
 	return res.Group
 }
 
-// free reports whether a model costs nothing by the operator's word.
+// free reports whether a model costs nothing by the operator's word, and nothing that the operator has it fall back to.
 func (q *request) free(model string) bool {
-	deployments := q.snap.Router.Deployments(model)
-	for _, d := range deployments {
-		if !freeOfCharge(q.snap.Models.rates(d)) {
+	names := []string{model}
+	for _, kind := range [...]string{"general", "context_window", "content_policy"} {
+		for _, fb := range q.snap.Router.FallbacksOf(model, kind) {
+			names = append(names, fb.Model)
+		}
+	}
+	for _, name := range names {
+		deployments := q.snap.Router.Deployments(name)
+		if len(deployments) == 0 || slices.ContainsFunc(deployments, func(d *dispatch.Deployment) bool { return !freeOfCharge(q.snap.Models.rates(d)) }) {
 			return false
 		}
 	}
-	return len(deployments) > 0
+	return true
 }
 
 // hasParam reports whether the body has a field, which may be one of an object: "metadata.generation_name".

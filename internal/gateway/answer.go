@@ -135,9 +135,7 @@ func (q *request) cost() (money.USD, bool) {
 	if r.OutputChar.Known {
 		u.CompletionChars = q.written
 	}
-	if q.op == openai.OpRerank {
-		u.Queries = 1
-	}
+	u.Queries = q.size.queries
 	cost, known := price.Cost(r, u)
 	if known {
 		q.rec.Cost, q.rec.CostKnown = cost, true

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"tollgate/internal/dispatch"
+	"tollgate/internal/jsonscan"
 	"tollgate/internal/money"
 	"tollgate/internal/openai"
 	"tollgate/internal/price"
@@ -15,8 +16,10 @@ type size struct {
 	chars   int64 // characters of the prompt
 	output  int64 // tokens of one answer that the caller allows; 0 = the caller names no cap
 	choices int64 // answers asked for
-	items   int64 // documents, inputs ...: what is billed by piece
+	queries int64 // searches, where those are billed
 	talks   bool  // the operation writes an answer that is billed
+	// kinds are 1 for each kind of token that may occur and has a price of its own.
+	kinds price.Usage
 }
 
 // What a call is taken to be where it does not say.
@@ -48,8 +51,31 @@ func (q *request) measure() size {
 	if s.talks {
 		s.output = int64(f.whole("max_tokens", "max_completion_tokens"))
 	}
-	s.items = 1
+	s.kinds = price.Usage{Cached: 1, Reasoning: 1}
+	for text, kind := range map[string]*int64{
+		"cache_control": &s.kinds.CacheWritten, "input_audio": &s.kinds.PromptAudio, "image": &s.kinds.PromptImage, "modalities": &s.kinds.CompletionAudio,
+	} {
+		if bytes.Contains(q.raw, []byte(text)) {
+			*kind = 1
+		}
+	}
+	if q.op == openai.OpRerank {
+		s.queries = searches(q.body)
+	}
 	return s
+}
+
+// documentsPerSearch is how many documents one search unit of a rerank holds (Cohere's unit, which OCI bills by).
+const documentsPerSearch = 100
+
+// searches is how many search units a rerank is billed as.
+func searches(r *openai.Request) int64 {
+	raw, _ := r.Get("documents")
+	documents, err := jsonscan.InnerArray(raw, nil)
+	if err != nil {
+		return 1
+	}
+	return max((int64(len(documents))+documentsPerSearch-1)/documentsPerSearch, 1)
 }
 
 // longest is how many tokens one answer of a deployment can have, as the call stands.
@@ -76,14 +102,15 @@ func (q *request) longest(d *dispatch.Deployment) int64 {
 // worth is the most that a call costs at some rates when each answer has output tokens. known is false where a price
 // that it needs is not.
 func (s size) worth(r price.Rates, output int64) (cost money.USD, known bool) {
-	u := price.Usage{Prompt: s.prompt, Completion: output * s.choices}
+	u := s.kinds
+	u.Prompt, u.Completion, u.Queries = s.prompt, output*s.choices, s.queries
 	if r.InputChar.Known {
 		u.PromptChars = s.chars
 	}
 	if r.OutputChar.Known {
 		u.CompletionChars = output * s.choices * charsPerToken
 	}
-	return price.Cost(r, u)
+	return price.Worst(r, u)
 }
 
 // charsPerToken bounds the characters that one token of an answer stands for on average, where those are billed.

@@ -3,15 +3,10 @@ package price
 import (
 	"bytes"
 	_ "embed"
-	"encoding/csv"
-	"errors"
+	"encoding/json"
 	"fmt"
-	"io"
 	"slices"
-	"strconv"
 	"strings"
-
-	"tollgate/internal/money"
 )
 
 //go:embed models.csv
@@ -23,7 +18,7 @@ type Entry struct {
 	ID string `json:"key"`
 	// Provider is LiteLLM's name of the provider: "oci".
 	Provider string `json:"litellm_provider"`
-	// Mode is chat, embedding or rerank.
+	// Mode is what the model is for, in LiteLLM's words: chat, embedding, rerank, image_generation ...
 	Mode string `json:"mode"`
 	Rates
 	// MaxInputTokens and MaxOutputTokens are the model's bounds, 0 when the table does not know them.
@@ -32,8 +27,9 @@ type Entry struct {
 	// OutputVectorSize is the number of dimensions of an embedding, 0 for other modes.
 	OutputVectorSize int `json:"output_vector_size,omitzero"`
 	Caps
-	// Source says where the prices come from.
+	// Source says where the prices come from, and Date on which day it said so: "2026-11-25", "" when nobody noted it.
 	Source string `json:"source"`
+	Date   string `json:"source_date,omitzero"`
 }
 
 // Caps says what a model can do.
@@ -46,6 +42,52 @@ type Caps struct {
 	PDFInput        bool `json:"supports_pdf_input"`
 }
 
+// capWords are the words of the table for what a model can do, with LiteLLM's names.
+var capWords = []struct {
+	word, name string
+	at         func(*Caps) *bool
+}{
+	{"tools", "supports_function_calling", func(c *Caps) *bool { return &c.FunctionCalling }},
+	{"vision", "supports_vision", func(c *Caps) *bool { return &c.Vision }},
+	{"reasoning", "supports_reasoning", func(c *Caps) *bool { return &c.Reasoning }},
+	{"schema", "supports_response_schema", func(c *Caps) *bool { return &c.ResponseSchema }},
+	{"audio", "supports_audio_input", func(c *Caps) *bool { return &c.AudioInput }},
+	{"pdf", "supports_pdf_input", func(c *Caps) *bool { return &c.PDFInput }},
+}
+
+// Words are the table's words for what a model can do.
+func (c Caps) Words() []string {
+	var words []string
+	for _, w := range capWords {
+		if *w.at(&c) {
+			words = append(words, w.word)
+		}
+	}
+	return words
+}
+
+// modes are LiteLLM's.
+var modes = []string{
+	"chat", "completion", "responses", "embedding", "rerank", "image_generation", "image_edit", "audio_transcription", "audio_speech",
+	"moderation", "search", "ocr", "video_generation", "realtime", "vector_store",
+}
+
+// MarshalJSON writes the entry with all of its prices, those of tiers and services under LiteLLM's names as well.
+func (e Entry) MarshalJSON() ([]byte, error) {
+	type fields Entry // without this method
+	text, err := json.Marshal(fields(e))
+	if err != nil || e.plan == nil {
+		return text, err
+	}
+	var more bytes.Buffer
+	for k, rate := range e.keys() {
+		if k.above > 0 || k.service != Standard {
+			fmt.Fprintf(&more, ",%q:%s", k, rate.USD)
+		}
+	}
+	return slices.Concat(text[:len(text)-1], more.Bytes(), []byte("}")), nil
+}
+
 // Table is a price table. It does not change once it is read, and is safe for concurrent use.
 type Table struct {
 	entries []Entry
@@ -55,9 +97,9 @@ type Table struct {
 // Builtin returns the table that is part of the program.
 func Builtin() (*Table, error) { return Read(bytes.NewReader(modelsCSV)) }
 
-// Lookup finds a model by its upstream id, with the provider ("oci/cohere.command-latest") or, where no second
-// provider has a model of that name, without. It knows no families and no wildcards: an id that is not in the table has
-// no known price.
+// Lookup finds a model by its upstream id, with the provider ("oci/cohere.command-latest") or without. A name without a
+// provider is OpenAI's where OpenAI has it, as LiteLLM reads it, else the model's of that name if there is one only. Lookup
+// knows no families and no wildcards: an id that is not in the table has no known price.
 func (t *Table) Lookup(upstreamID string) (Entry, bool) {
 	i, ok := t.byID[upstreamID]
 	if !ok || i == ambiguous {
@@ -69,141 +111,55 @@ func (t *Table) Lookup(upstreamID string) (Entry, bool) {
 // Models returns all entries in the order of the table. The slice is the caller's.
 func (t *Table) Models() []Entry { return slices.Clone(t.entries) }
 
+// Keeping returns the table with another's models of one provider in the place of its own: LiteLLM's file prices OCI's
+// models otherwise than Oracle does.
+func (t *Table) Keeping(from *Table, provider string) *Table {
+	out := newTable()
+	for _, e := range from.entries {
+		if e.Provider == provider {
+			_ = out.add(e) // stands once there, so once here
+		}
+	}
+	for _, e := range t.entries {
+		if e.Provider != provider {
+			_ = out.add(e)
+		}
+	}
+	return out
+}
+
 // ambiguous marks an id without provider that two providers share.
 const ambiguous = -1
 
-// header is the first line of the table.
-const header = "id,mode,input_cost_per_token,output_cost_per_token,cache_read_input_token_cost," +
-	"cache_creation_input_token_cost,input_cost_per_character,output_cost_per_character,max_input_tokens,max_output_tokens,output_vector_size,caps,source"
+// openai owns the names that have no provider.
+const openai = "openai"
 
-// Read reads a table in the form of models.csv: CSV with the columns of its first line, prices in exact decimal text
-// per unit, lines that begin with # left out.
-func Read(r io.Reader) (*Table, error) {
-	cr := csv.NewReader(r)
-	cr.Comment = '#'
-	first, err := cr.Read()
-	if err != nil {
-		return nil, fmt.Errorf("price: %w", err)
-	}
-	if strings.Join(first, ",") != header {
-		return nil, fmt.Errorf("price: first line must be %q", header)
-	}
-	t := &Table{byID: make(map[string]int)}
-	for {
-		rec, err := cr.Read()
-		if errors.Is(err, io.EOF) {
-			return t, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("price: %w", err)
-		}
-		line, _ := cr.FieldPos(0)
-		e, err := parseEntry(rec)
-		if err != nil {
-			return nil, fmt.Errorf("price: line %d: %w", line, err)
-		}
-		if err := t.add(e); err != nil {
-			return nil, fmt.Errorf("price: line %d: %w", line, err)
-		}
-	}
-}
+// newTable is an empty table.
+func newTable() *Table { return &Table{byID: make(map[string]int)} }
 
 // add enters a model under its id with and without the provider.
 func (t *Table) add(e Entry) error {
-	if _, taken := t.byID[e.ID]; taken {
+	if _, taken := t.entry(e.ID); taken {
 		return fmt.Errorf("%s stands twice", e.ID)
 	}
-	t.byID[e.ID] = len(t.entries)
-	bare := strings.TrimPrefix(e.ID, e.Provider+"/")
-	if _, taken := t.byID[bare]; taken {
-		t.byID[bare] = ambiguous
-	} else {
-		t.byID[bare] = len(t.entries)
-	}
+	n := len(t.entries)
 	t.entries = append(t.entries, e)
+	t.byID[e.ID] = n // also in place of another provider's name without its provider
+	bare := strings.TrimPrefix(e.ID, e.Provider+"/")
+	switch i, taken := t.byID[bare]; {
+	case !taken, e.Provider == openai && (i == ambiguous || t.entries[i].ID != bare):
+		t.byID[bare] = n
+	case i != ambiguous && t.entries[i].ID != bare && t.entries[i].Provider != openai:
+		t.byID[bare] = ambiguous
+	}
 	return nil
 }
 
-// parseEntry reads one line of the table.
-func parseEntry(rec []string) (Entry, error) {
-	var p fieldParser
-	e := Entry{ID: rec[0], Mode: rec[1], Source: rec[12]}
-	e.Input = p.rate(rec[2])
-	e.Output = p.rate(rec[3])
-	e.CacheRead = p.rate(rec[4])
-	e.CacheWrite = p.rate(rec[5])
-	e.InputChar = p.rate(rec[6])
-	e.OutputChar = p.rate(rec[7])
-	e.MaxInputTokens = p.count(rec[8])
-	e.MaxOutputTokens = p.count(rec[9])
-	e.OutputVectorSize = p.count(rec[10])
-	e.Caps = p.caps(rec[11])
-	provider, _, ok := strings.Cut(e.ID, "/")
-	if !ok {
-		return Entry{}, fmt.Errorf("id %q has no provider", e.ID)
+// entry finds a model by its whole id.
+func (t *Table) entry(id string) (Entry, bool) {
+	e, ok := t.Lookup(id)
+	if !ok || e.ID != id {
+		return Entry{}, false
 	}
-	e.Provider = provider
-	if !slices.Contains([]string{"chat", "embedding", "rerank"}, e.Mode) {
-		return Entry{}, fmt.Errorf("unknown mode %q", e.Mode)
-	}
-	if e.Source == "" {
-		return Entry{}, errors.New("a line needs a source")
-	}
-	return e, p.err
-}
-
-// fieldParser reads fields and keeps the first error.
-type fieldParser struct{ err error }
-
-func (p *fieldParser) rate(s string) Rate {
-	if s == "" {
-		return Rate{}
-	}
-	usd, err := money.Parse(s)
-	if err == nil && usd < 0 {
-		err = fmt.Errorf("price %s is negative", s)
-	}
-	p.keep(err)
-	return Rate{USD: usd, Known: true}
-}
-
-func (p *fieldParser) count(s string) int {
-	if s == "" {
-		return 0
-	}
-	n, err := strconv.Atoi(s)
-	if err == nil && n < 0 {
-		err = fmt.Errorf("%s is negative", s)
-	}
-	p.keep(err)
-	return n
-}
-
-func (p *fieldParser) caps(s string) Caps {
-	var c Caps
-	for word := range strings.FieldsSeq(s) {
-		switch word {
-		case "tools":
-			c.FunctionCalling = true
-		case "vision":
-			c.Vision = true
-		case "reasoning":
-			c.Reasoning = true
-		case "schema":
-			c.ResponseSchema = true
-		case "audio":
-			c.AudioInput = true
-		case "pdf":
-			c.PDFInput = true
-		default:
-			p.keep(fmt.Errorf("unknown capability %q", word))
-		}
-	}
-	return c
-}
-
-func (p *fieldParser) keep(err error) {
-	if p.err == nil {
-		p.err = err
-	}
+	return e, true
 }

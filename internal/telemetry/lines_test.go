@@ -50,7 +50,7 @@ func (s *sink) messages() string {
 }
 
 func call(id string, outcome record.Outcome) *record.Call {
-	return &record.Call{ID: id, Outcome: outcome}
+	return &record.Call{SentID: id, Outcome: outcome}
 }
 
 func TestAccessLinesAreWrittenTogether(t *testing.T) {

@@ -56,6 +56,7 @@ type Metrics struct {
 	reloads  *prometheus.CounterVec
 	reloadOK prometheus.Gauge
 	cooling  *prometheus.CounterVec
+	ledger   *ledgerSeries
 }
 
 // NewMetrics makes a registry of its own with all series in it.
@@ -80,6 +81,7 @@ func NewMetrics() *Metrics {
 	m.registry.MustRegister(m.requests, m.duration, m.tokens, m.inFlight, m.reloads, m.reloadOK, m.cooling,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.reloadOK.Set(1)
+	m.ledger = newLedgerSeries(m.registry)
 	return m
 }
 
