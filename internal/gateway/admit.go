@@ -41,6 +41,7 @@ func (q *request) admit() error {
 
 // admitModel asks access whether the caller may call this model, and what the call is held to.
 func (q *request) admitModel() error {
+	q.noteRequest()
 	q.rec.EndUser = q.endUser()
 	_, hasUser := q.body.Get("user")
 	call := access.ModelCall{

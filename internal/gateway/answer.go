@@ -59,6 +59,7 @@ func (q *request) answerOnce() error {
 		q.written = openai.ChoiceChars(choices)
 	}
 	q.rec.RequestID = openai.StringMember(members, "id")
+	q.keepReply(q.reply.Body)
 	h := q.w.Header()
 	q.replyHeaders(h, q.reply.Meta)
 	if cost, ok := q.cost(); ok && cost != 0 {

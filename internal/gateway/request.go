@@ -54,6 +54,7 @@ type request struct {
 	// produced counts the chunks with choices that a stream has given: about one token each; written their characters.
 	produced int
 	written  int64
+	said     []byte  // what a stream has said, where answers are kept
 	events   *events // of a call that asked for a stream; nil before that is known
 
 	rec record.Call

@@ -55,6 +55,7 @@ func (q *request) book() {
 	q.estimate()
 	q.rec.Ended = time.Now()
 	q.noteAttempts()
+	q.keepSaid()
 	q.rec.Charges = q.charges()
 	if q.g.opts.Ledger == nil || q.snap.SkipErrorRows && q.rec.Outcome != record.Success && q.rec.Cost == 0 {
 		return

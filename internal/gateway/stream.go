@@ -143,6 +143,7 @@ func (c *chunker) rewrite(q *request, chunk openai.Chunk) ([]byte, error) {
 			empty = string(m.Value) == "[]"
 			if !empty {
 				q.produced++
+				q.keepChunk(m.Value)
 				if c.chars {
 					q.written += openai.ChoiceChars(m.Value)
 				}
