@@ -42,6 +42,7 @@ func (q *request) admit() error {
 // admitModel asks access whether the caller may call this model, and what the call is held to.
 func (q *request) admitModel() error {
 	q.noteRequest()
+	q.rec.Tags = q.query.Tags // until it is known which of them count
 	q.rec.EndUser = q.endUser()
 	_, hasUser := q.body.Get("user")
 	call := access.ModelCall{

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/json"
 	"errors"
 	"runtime/debug"
 	"slices"
@@ -56,6 +57,9 @@ func (q *request) book() {
 	q.rec.Ended = time.Now()
 	q.noteAttempts()
 	q.keepSaid()
+	if key := q.caller.Key; key != nil && q.rec.KeyMetadata == nil && len(key.Metadata) > 0 { // of a call that was not admitted
+		q.rec.KeyMetadata, _ = json.Marshal(key.Metadata) // it was read from JSON
+	}
 	q.rec.Charges = q.charges()
 	if q.g.opts.Ledger == nil || q.snap.SkipErrorRows && q.rec.Outcome != record.Success && q.rec.Cost == 0 {
 		return
