@@ -18,6 +18,7 @@ import (
 type caller struct {
 	client   *http.Client
 	url      string
+	key      string
 	body     []byte
 	chunks   int           // content chunks that a stream must have; 0 is an answer in one piece
 	interval time.Duration // that the upstream leaves between them
@@ -94,7 +95,7 @@ func (c *caller) exchange(ctx context.Context, marks *[]time.Time) error {
 		return err
 	}
 	req.Header["Content-Type"] = []string{"application/json"}
-	req.Header["Authorization"] = []string{"Bearer " + masterKey}
+	req.Header["Authorization"] = []string{"Bearer " + c.key}
 	resp, err := c.client.Do(req)
 	if err != nil {
 		return err

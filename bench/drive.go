@@ -16,7 +16,7 @@ func drive(ctx context.Context, o options, out io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	b := &bench{plan: planOf(o), dir: dir, profile: o.profile, client: newHTTPClient()}
+	b := &bench{plan: planOf(o), dir: dir, profile: o.profile, ungoverned: o.ungoverned, client: newHTTPClient()}
 	begun := time.Now()
 	if b.profile == "" {
 		if b.binary, err = buildGateway(ctx, dir); err != nil {
@@ -62,6 +62,9 @@ func (b *bench) measure(ctx context.Context, r *result) error {
 			return err
 		}
 		r.Cells = append(r.Cells, f.rows()...)
+	}
+	if err := b.audit(ctx); err != nil {
+		return err
 	}
 	if !b.plan.live {
 		return nil

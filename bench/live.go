@@ -65,6 +65,7 @@ func (b *bench) liveRound(ctx context.Context, target string) (*liveFigures, err
 	}
 	f.held.Peak = last.Peak
 	f.add(&c.got)
+	b.note(target, &c.got)
 	f.cpuPerChunk = micros(after-before) / float64(b.plan.streams*b.plan.liveChunks)
 	return f, nil
 }

@@ -2,7 +2,7 @@
 // proxy of httputil (the floor) as processes of their own on loopback, drives them in turn in one run, and prints the
 // CPU that each spends per call, what it adds to the latency, and how the two compare. README.md says how to read it.
 //
-//	go run ./bench [-quick] [-only REGEXP] [-json FILE] [-profile DIR]
+//	go run ./bench [-quick] [-only REGEXP] [-json FILE] [-profile DIR] [-ungoverned]
 //
 // Files: ladder.go is what is measured, measure.go how; upstream.go, floor.go and gateway.go are the other processes;
 // load.go and client.go are the callers; report.go prints.
@@ -36,6 +36,8 @@ type options struct {
 	only    *regexp.Regexp
 	json    string
 	profile string
+	// ungoverned calls the gateway with the master key.
+	ungoverned bool
 }
 
 // run is the driver, or one of the processes that the driver starts out of its own executable.
@@ -66,6 +68,7 @@ func parseOptions(args []string) (options, error) {
 	f.BoolVar(&o.quick, "quick", false, "shorter rounds: about a minute, with more noise")
 	only := f.String("only", "", "regular expression of the cells to run; the start-up figures are left out then")
 	f.StringVar(&o.json, "json", "", "also write all figures to this file")
+	f.BoolVar(&o.ungoverned, "ungoverned", false, "call the gateway with the master key instead of a virtual key with budget and limits")
 	f.StringVar(&o.profile, "profile", "", "drive only the gateway, inside this program, and write its profiles (cpu.pprof, allocs.pprof) to this folder")
 	if err := f.Parse(args); err != nil {
 		return o, err

@@ -25,15 +25,17 @@ const (
 
 // bench is the processes under way.
 type bench struct {
-	plan     plan
-	dir      string  // temporary
-	binary   string  // the gateway's
-	profile  string  // folder of the gateway's profiles; "" runs the binary
-	config   string  // the gateway's configuration file
-	keyRatio float64 // what a signature with the short key costs of one with the long key
-	client   *http.Client
-	upstream *process
-	targets  map[string]*process
+	ungoverned bool
+	governed   governance
+	plan       plan
+	dir        string  // temporary
+	binary     string  // the gateway's
+	profile    string  // folder of the gateway's profiles; "" runs the binary
+	config     string  // the gateway's configuration file
+	keyRatio   float64 // what a signature with the short key costs of one with the long key
+	client     *http.Client
+	upstream   *process
+	targets    map[string]*process
 }
 
 // loadFigures is one way of driving a target, over all rounds.
@@ -98,7 +100,10 @@ func (b *bench) openTargets(ctx context.Context) error {
 	}
 	b.targets[gateway], err = b.start(ctx, gateway, b.gatewayArgs)
 	b.targets[shortKeyed] = b.targets[gateway]
-	return err
+	if err != nil || b.ungoverned {
+		return err
+	}
+	return b.govern(ctx)
 }
 
 func (b *bench) gatewayArgs(address string) []string {
@@ -111,7 +116,7 @@ func (b *bench) gatewayArgs(address string) []string {
 		command = []string{self, "gateway", b.profile}
 	}
 	host, port, _ := net.SplitHostPort(address) // freeAddress made it
-	return append(command, "serve", "--config", b.config, "--host", host, "--port", port)
+	return append(command, "serve", "--config", b.config, "--host", host, "--port", port, "--data-dir", filepath.Join(b.dir, "data-"+port))
 }
 
 func (b *bench) start(ctx context.Context, name string, args func(address string) []string) (*process, error) {
@@ -158,7 +163,7 @@ func (b *bench) urlOf(target string, s script) string {
 // newCaller makes the caller of one round.
 func (b *bench) newCaller(target string, s script, size int) *caller {
 	return &caller{
-		client: b.client, url: b.urlOf(target, s), body: chatBody(s.alias(), size, s.chunks > 0),
+		client: b.client, url: b.urlOf(target, s), key: b.keyFor(target), body: chatBody(s.alias(), size, s.chunks > 0),
 		chunks: s.chunks, interval: s.interval,
 	}
 }
@@ -203,6 +208,7 @@ func (b *bench) warm(ctx context.Context, target string, c cell) error {
 	for _, s := range []script{c.paced(target), c.eager(target)} {
 		w := b.newCaller(target, s, c.size)
 		closedLoop(ctx, c.clients, b.plan.length/8, func(begun time.Time) { w.call(ctx, begun) })
+		b.note(target, &w.got)
 		if w.got.calls == 0 {
 			return fmt.Errorf("no call succeeded: %w", w.got.failure)
 		}
@@ -233,6 +239,7 @@ func (b *bench) round(target string, f *loadFigures, got *observed, drive func()
 		return err
 	}
 	f.seconds += drive()
+	b.note(target, got)
 	after, err := cpuTime(pid)
 	if err != nil {
 		return err
