@@ -131,12 +131,12 @@ func (q *request) cost() (money.USD, bool) {
 		Reasoning: int64(q.rec.ReasoningTokens), PromptAudio: int64(q.usage.AudioInputTokens), CompletionAudio: int64(q.usage.AudioOutputTokens), PromptImage: int64(q.usage.ImageTokens),
 	}
 	if r.InputChar.Known {
-		u.PromptChars = q.size.chars
+		u.PromptChars = q.chars()
 	}
 	if r.OutputChar.Known {
 		u.CompletionChars = q.written
 	}
-	u.Queries = q.size.queries
+	u.Queries = q.searches()
 	cost, known := price.Cost(r, u)
 	if known {
 		q.rec.Cost, q.rec.CostKnown = cost, true

@@ -41,7 +41,7 @@ func (q *request) checkCredentials() error {
 	if q.credentials == nil {
 		return nil
 	}
-	for _, d := range q.snap.Router.Deployments(q.alias) {
+	for _, d := range q.deployments() {
 		if _, err := q.mayBring(d); err != nil {
 			return err
 		}

@@ -32,7 +32,7 @@ func (q *request) dispatch() error {
 // deployment's, or the gateway's.
 func (q *request) keepalive() time.Duration {
 	silence := q.snap.Keepalive
-	deployments := q.snap.Router.Deployments(q.alias)
+	deployments := q.deployments()
 	if len(deployments) == 0 {
 		return silence
 	}

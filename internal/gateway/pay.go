@@ -32,7 +32,6 @@ func (q *request) reserve() error {
 				Message: "Service Unavailable, the ledger takes no more calls until its database answers again (tollgate_settings.spool_full: refuse). Please retry shortly."}
 		}
 	}
-	q.size = q.measure()
 	if err := q.holdBudgets(); err != nil {
 		return err
 	}
@@ -44,10 +43,12 @@ func (q *request) holdBudgets() error {
 	if len(q.admission.Budgets) == 0 {
 		return nil
 	}
-	deployments := q.snap.Router.Deployments(q.alias)
+	deployments := q.deployments()
 	if len(deployments) == 0 {
 		return nil // dispatch refuses the name
 	}
+	q.measure()
+	q.slicing = q.extends()
 	var ask budget.Ask
 	for _, d := range deployments {
 		one, err := q.ask(d, q.snap.Models.rates(d))
@@ -80,7 +81,7 @@ func (q *request) ask(d *dispatch.Deployment, r price.Rates) (budget.Ask, error)
 	}
 	wanted := min(most, q.fairShare(r))
 	worst, _ = q.size.worth(r, wanted)
-	least, _ := q.size.worth(r, min(wanted, leastOutput))
+	least, _ := q.size.worth(r, min(wanted, q.leastAnswer()))
 	return budget.Ask{Worst: worst, Least: least, Expected: expected}, nil
 }
 
@@ -96,7 +97,7 @@ const shares = 256
 // fairShare is how many tokens a call without a cap holds at first, so that one call does not freeze a budget for all
 // others: a share of what is left, and a slice where that is little or the call extends its hold as it writes.
 func (q *request) fairShare(r price.Rates) int64 {
-	if q.extends() {
+	if q.slicing {
 		return slice
 	}
 	left := money.Max
@@ -116,12 +117,20 @@ func (q *request) extends() bool {
 
 // thinks reports whether a deployment of the alias bills tokens that it does not show.
 func (q *request) thinks() bool {
-	for _, d := range q.snap.Router.Deployments(q.alias) {
+	for _, d := range q.deployments() {
 		if m := q.snap.Models.byID(d.ID); m == nil || m.Entry.Reasoning {
 			return true
 		}
 	}
 	return false
+}
+
+// leastAnswer is the shortest answer that is worth a call, in tokens: of a model that thinks, what it may think first.
+func (q *request) leastAnswer() int64 {
+	if q.thinks() {
+		return slice
+	}
+	return leastOutput
 }
 
 // payFor holds for one attempt what its deployment may cost: of the budgets of the deployment and its provider, and, for
@@ -139,6 +148,7 @@ func (q *request) payFor(ctx context.Context, d *dispatch.Deployment) error {
 	if len(scopes) == 0 {
 		return nil
 	}
+	q.measure()
 	most := q.longest(d)
 	if q.outputCap > 0 {
 		most = q.outputCap
@@ -169,12 +179,12 @@ func (q *request) fit(ctx context.Context, d *dispatch.Deployment, r price.Rates
 	}
 	needed := worst
 	if q.size.output == 0 && q.size.talks {
-		needed, _ = q.size.worth(r, min(most, leastOutput))
+		needed, _ = q.size.worth(r, min(most, q.leastAnswer()))
 	}
 	if err := q.grow(ctx, needed); err != nil {
 		return err
 	}
-	if q.size.output == 0 && q.size.talks && !q.extends() {
+	if q.size.output == 0 && q.size.talks && !q.slicing {
 		q.outputCap = min(most, q.size.affords(r, q.hold.Amount()))
 	}
 	return nil
@@ -213,22 +223,25 @@ func (q *request) capField(t dispatch.Target) (jsonscan.Field, bool) {
 // covers reports whether the hold of a stream covers what it has written and may write before the next look. It grows
 // slice by slice; where nothing is left to grow, the stream must end.
 func (q *request) covers(written int64) bool {
-	if q.hold == nil || !q.extends() {
+	if !q.slicing || written < q.covered {
 		return true
 	}
 	r := q.snap.Models.rates(q.out.Deployment)
-	ahead := written + written/4 + slice/4
-	need, known := q.size.worth(r, ahead)
-	if !known || q.hold.Amount() >= need {
+	need, known := q.size.worth(r, ahead(written))
+	if !known {
 		return true
 	}
-	more, _ := q.size.worth(r, ahead+slice)
-	if q.hold.Extend(q.ctx, more-q.hold.Amount()) {
-		return true
+	if more, _ := q.size.worth(r, ahead(written)+slice); q.hold.Amount() < need && !q.hold.Extend(q.ctx, more-q.hold.Amount()) && !q.hold.Extend(q.ctx, need-q.hold.Amount()) {
+		used, _ := q.size.worth(r, written+1)
+		return q.hold.Amount() > used // to the last of what is held
 	}
-	used, _ := q.size.worth(r, written)
-	return q.hold.Extend(q.ctx, need-q.hold.Amount()) || q.hold.Amount() > used
+	q.covered = written + slice/8
+	return true
 }
+
+// ahead is what a stream that has written so many tokens may have used before it is looked at again: the count is an
+// estimate.
+func ahead(written int64) int64 { return written + written/4 + slice/4 }
 
 // takeLimits takes the call's place in the limits on requests, tokens and calls at once.
 func (q *request) takeLimits() error {
@@ -246,18 +259,17 @@ func (q *request) takeLimits() error {
 // expectedTokens is what the call takes of token limits until its usage is known.
 func (q *request) expectedTokens() int64 {
 	output := int64(0)
-	if q.size.talks {
-		output = q.size.output
-		if output == 0 {
+	if q.talks() {
+		if output = q.namedCap(); output == 0 {
 			output = expectedOutput
-			for _, d := range q.snap.Router.Deployments(q.alias) {
+			for _, d := range q.deployments() {
 				if d.MaxOutputTokens > 0 {
 					output = min(output, int64(d.MaxOutputTokens))
 				}
 			}
 		}
 	}
-	return q.countedTokens(int64(len(q.raw)/bytesPerToken), output*q.size.choices)
+	return q.countedTokens(int64(len(q.raw)/bytesPerToken), output*q.choices())
 }
 
 // countedTokens is the part of a call's tokens that token limits count (token_rate_limit_type).

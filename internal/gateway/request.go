@@ -33,7 +33,12 @@ type request struct {
 	caller access.Identity
 	// admission is what the call is held to; never nil once admit has returned nil.
 	admission *access.Admission
-	size      size
+	size      size // filled by measure
+	behind    []*dispatch.Deployment
+	longestOf *dispatch.Deployment // whose longest answer longestIs
+	longestIs int64
+	slicing   bool         // the hold grows while the stream is written
+	covered   int64        // tokens that a stream may have written before its hold is looked at again
 	hold      *budget.Hold // of the caller's budgets; nil without any
 	target    *budget.Hold // of the budgets of the deployment that is asked, and its provider's
 	pass      *limit.Pass

@@ -86,10 +86,14 @@ func (q *request) report() {
 // estimate counts what a stream gave that ended before the upstream told its usage, mostly because the caller left:
 // the upstream bills that too.
 func (q *request) estimate() {
-	if q.rec.UsageKnown || q.produced == 0 {
+	switch {
+	case q.rec.CostKnown || q.out == nil || q.out.Deployment == nil:
 		return
+	case !q.rec.UsageKnown && q.produced == 0:
+		return
+	case !q.rec.UsageKnown:
+		q.rec.PromptTokens, q.rec.CompletionTokens, q.rec.Estimated = len(q.raw)/bytesPerToken, int(q.writtenTokens()), true
 	}
-	q.rec.PromptTokens, q.rec.CompletionTokens, q.rec.Estimated = len(q.raw)/bytesPerToken, int(q.writtenTokens()), true
 	q.cost()
 }
 

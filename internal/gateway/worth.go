@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"slices"
 
 	"tollgate/internal/dispatch"
 	"tollgate/internal/jsonscan"
@@ -38,39 +39,74 @@ const (
 	wrapping = 256
 )
 
-// measure bounds a call. A token is at least one byte of text, so the length of the body bounds the prompt whatever the
-// tokenizer; only what a URL leads to must be guessed.
-func (q *request) measure() size {
-	f := fields{q: q}
-	s := size{prompt: int64(len(q.raw)) + wrapping, choices: int64(max(f.whole("n"), 1)), talks: q.op == openai.OpChat || q.op == openai.OpCompletion}
-	if best := int64(f.whole("best_of")); best > s.choices {
-		s.choices = best
+// measure bounds the call, once. A token is at least one byte of text, so the length of the body bounds the prompt
+// whatever the tokenizer; only what a URL leads to must be guessed. It looks at the whole body, so a call that no budget
+// pays for is not measured.
+func (q *request) measure() {
+	if q.size.choices > 0 {
+		return
 	}
-	s.prompt += int64(bytes.Count(q.raw, []byte(`"http`))) * remoteItem
-	s.chars = q.body.Chars()
-	if s.talks {
-		s.output = int64(f.whole("max_tokens", "max_completion_tokens"))
+	q.size = size{
+		prompt: int64(len(q.raw)) + wrapping + int64(bytes.Count(q.raw, []byte(`"http`)))*remoteItem, output: q.namedCap(), choices: q.choices(),
+		queries: q.searches(), talks: q.talks(), kinds: price.Usage{Cached: 1, Reasoning: 1}, chars: -1,
 	}
-	s.kinds = price.Usage{Cached: 1, Reasoning: 1}
-	for text, kind := range map[string]*int64{
-		"cache_control": &s.kinds.CacheWritten, "input_audio": &s.kinds.PromptAudio, "image": &s.kinds.PromptImage, "modalities": &s.kinds.CompletionAudio,
-	} {
-		if bytes.Contains(q.raw, []byte(text)) {
-			*kind = 1
+	k := &q.size.kinds
+	for _, kind := range [...]struct {
+		sign  string
+		count *int64
+	}{{"cache_control", &k.CacheWritten}, {"input_audio", &k.PromptAudio}, {"image", &k.PromptImage}, {"modalities", &k.CompletionAudio}} {
+		if bytes.Contains(q.raw, []byte(kind.sign)) {
+			*kind.count = 1
 		}
 	}
-	if q.op == openai.OpRerank {
-		s.queries = searches(q.body)
+	if slices.ContainsFunc(q.deployments(), func(d *dispatch.Deployment) bool { return q.snap.Models.rates(d).InputChar.Known }) {
+		q.size.chars = q.chars()
 	}
-	return s
+}
+
+// talks reports whether the operation writes an answer that is billed.
+func (q *request) talks() bool { return q.op == openai.OpChat || q.op == openai.OpCompletion }
+
+// namedCap is the most tokens of one answer that the caller allows; 0 = it does not say.
+func (q *request) namedCap() int64 {
+	if !q.talks() {
+		return 0
+	}
+	f := fields{q: q}
+	return int64(f.whole("max_tokens", "max_completion_tokens"))
+}
+
+// choices is how many answers are asked for.
+func (q *request) choices() int64 {
+	f := fields{q: q}
+	return int64(max(f.whole("n"), f.whole("best_of"), 1))
+}
+
+// chars counts the characters of the prompt.
+func (q *request) chars() int64 {
+	if q.size.chars > 0 {
+		return q.size.chars
+	}
+	return q.body.Chars()
+}
+
+// deployments are those behind the alias.
+func (q *request) deployments() []*dispatch.Deployment {
+	if q.behind == nil {
+		q.behind = q.snap.Router.Deployments(q.alias)
+	}
+	return q.behind
 }
 
 // documentsPerSearch is how many documents one search unit of a rerank holds (Cohere's unit, which OCI bills by).
 const documentsPerSearch = 100
 
-// searches is how many search units a rerank is billed as.
-func searches(r *openai.Request) int64 {
-	raw, _ := r.Get("documents")
+// searches is how many search units the call is billed as.
+func (q *request) searches() int64 {
+	if q.op != openai.OpRerank {
+		return 0
+	}
+	raw, _ := q.body.Get("documents")
 	documents, err := jsonscan.InnerArray(raw, nil)
 	if err != nil {
 		return 1
@@ -80,9 +116,16 @@ func searches(r *openai.Request) int64 {
 
 // longest is how many tokens one answer of a deployment can have, as the call stands.
 func (q *request) longest(d *dispatch.Deployment) int64 {
-	if !q.size.talks {
+	if !q.talks() {
 		return 0
 	}
+	if q.longestOf != d { // a provider may have to read the whole body for it
+		q.longestOf, q.longestIs = d, q.findLongest(d)
+	}
+	return q.longestIs
+}
+
+func (q *request) findLongest(d *dispatch.Deployment) int64 {
 	most := int64(d.MaxOutputTokens)
 	if b, ok := d.Chatter.(interface{ MaxOutput(*openai.Request) int }); ok && q.op == openai.OpChat {
 		// What the provider really sends: it may raise a cap that hidden thinking would use up.
