@@ -72,17 +72,20 @@ type Options struct {
 
 // Gate decides who may call what. It is immutable and safe for concurrent use.
 type Gate struct {
-	opts   Options
+	opts   Options // without the master key, so that nothing can print it
+	keyed  bool    // there is a master key
 	master [sha256.Size]byte
 }
 
 // NewGate makes a Gate.
 func NewGate(opts Options) *Gate {
-	return &Gate{opts: opts, master: sha256.Sum256([]byte(opts.MasterKey))}
+	g := &Gate{opts: opts, keyed: opts.MasterKey != "", master: sha256.Sum256([]byte(opts.MasterKey))}
+	g.opts.MasterKey = ""
+	return g
 }
 
 // HasMasterKey reports whether callers must show a key.
-func (g *Gate) HasMasterKey() bool { return g.opts.MasterKey != "" }
+func (g *Gate) HasMasterKey() bool { return g.keyed }
 
 // Admit decides whether the caller of r may use route, which calls no model.
 func (g *Gate) Admit(route *Route, r *http.Request) (Identity, *apierr.Error) {

@@ -1,71 +1,22 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"tollgate/internal/account"
 	"tollgate/internal/apierr"
-	"tollgate/internal/budget"
-	"tollgate/internal/limit"
 )
-
-// Policy is what the configuration says of calls of models.
-type Policy struct {
-	LegacyStatus       bool   // a model that is not allowed is 401, not 403
-	ModelDeniedMessage string // replaces the text of that refusal; {model} stands for the name (model_access_denied_message)
-	// ModelGroups are the access groups that the configuration puts a model into (model_info.access_groups); nil = none.
-	ModelGroups func(model string) []string
-
-	EnforceUserParam bool     // enforce_user_param
-	EnforcedParams   []string // enforced_params: "user", "metadata.generation_name"
-	RejectClientTags bool     // reject_clientside_metadata_tags
-
-	CustomerBudgetID string         // max_end_user_budget_id: the budget of customers that have none
-	CustomerBudget   account.Amount // max_end_user_budget: the same, as an amount
-	NoCustomers      bool           // disable_end_user_cost_tracking
-
-	// UserBudgetOnTeamKeys holds a user's keys of teams to the user's budget as well (LiteLLM from 1.94 on, unless
-	// skip_user_budget_on_team_key).
-	UserBudgetOnTeamKeys bool
-
-	GlobalBudget    account.Amount // litellm_settings.max_budget; 0 = none
-	GlobalDuration  string         // litellm_settings.budget_duration
-	GlobalForMaster bool           // the whole gateway's budget binds the master key, too
-	GlobalParallel  *int64         // global_max_parallel_requests
-	KeyParallel     *int64         // general_settings.max_parallel_requests: of keys that say nothing
-}
-
-// ModelCall is what admission needs to know of a call of a model.
-type ModelCall struct {
-	Route *Route
-	Model string // as the caller asked for it, after the operator's own renaming
-	// Resolve names what the router serves a name as (model_group_alias); nil, or "", = the name itself.
-	Resolve   func(name string) string
-	Fallbacks []string // that the caller asks for, each to be allowed as well
-	EndUser   string
-	HasUser   bool                   // the body has the user field
-	Tags      []string               // of the body or the headers
-	HasParam  func(path string) bool // whether the body has a field, by "a.b"; nil = it has none
-	Free      func(model string) bool
-}
-
-// Admission is what a call that may go out is held to.
-type Admission struct {
-	Model   string          // what is asked of the router: the caller's name after the key's and the team's aliases
-	Charges []account.Scope // the counters that the call's cost is added to; the provider's and the deployment's are the gateway's to add
-	Budgets []budget.Scope  // in the order in which they refuse; none when the model costs nothing
-	Limits  []limit.Rule    // in the order in which they refuse
-	Tags    []string        // the caller's, the key's and the team's
-	EndUser string          // the call's, else the one that a signed token names
-	// Metadata is the key's, for the ledger's row; nil when it has none.
-	Metadata account.JSON
-}
 
 // maxTags bounds the tags of one call: each is looked up.
 const maxTags = 64
+
+// longestName bounds the name of a customer or a tag, in bytes.
+const longestName = 1024
 
 // wanted is one name that a call asks for, and what the router serves it as ("" when that is not to be judged).
 type wanted struct{ name, group string }
@@ -77,12 +28,13 @@ type admission struct {
 	call *ModelCall
 	out  *Admission
 
-	// What each list is asked for: the model, unless somebody's alias stands for it there, and the fallbacks.
-	ofKey, ofTeam, ofMember, ofOthers []wanted
+	// What each list is asked for besides the fallbacks: the model, or an alias of it. An empty name asks for nothing.
+	ofKey, ofTeam, ofMember, ofOthers wanted
+	fallbacks                         []wanted
+	called                            []string // what the model is called: as asked, after aliases, by the router
 
-	called   []string // what the model is called: as asked, after aliases, by the router
-	customer *payer
-	tags     []*payer
+	key, team, user, org, member, customer *payer // never nil once found; without a charge when there is none
+	tags                                   []*payer
 }
 
 // AdmitModel is the second step of a call of a model: whether the caller may call this model now, in LiteLLM's order of
@@ -92,35 +44,53 @@ func (g *Gate) AdmitModel(ctx context.Context, id *Identity, call *ModelCall) (*
 	if err := g.chooseTeam(ctx, id, call); err != nil {
 		return nil, err
 	}
-	a := &admission{g: g, id: id, call: call, out: &Admission{EndUser: call.EndUser}}
-	if a.out.EndUser == "" && id.Token != nil {
-		a.out.EndUser = id.Token.EndUser
-	}
-	a.rename()
-	for _, step := range [...]func() *apierr.Error{
-		id.checkBlocked,
-		a.checkKeyModels,
-		id.checkUser,
-		func() *apierr.Error { return id.checkExpiry(g.now()) }, // after the model, as LiteLLM does
-		func() *apierr.Error { return g.checkKeyRoute(call.Route, id) },
-		id.checkTeam,
-		a.checkTeamModels,
-		a.checkMemberModels,
-		a.checkUserModels,
-		func() *apierr.Error { return a.findCustomer(ctx) },
-		a.checkParams,
-		func() *apierr.Error { return a.findTags(ctx) },
+	a := newAdmission(g, id, call)
+	for _, step := range [...]func(*admission, context.Context) *apierr.Error{
+		(*admission).checkBlocked,
+		(*admission).checkKeyModels,
+		(*admission).checkUser,
+		(*admission).checkExpiry, // after the model, as LiteLLM does
+		(*admission).checkRoute,
+		(*admission).checkTeam,
+		(*admission).checkTeamModels,
+		(*admission).checkMemberModels,
+		(*admission).checkUserModels,
+		(*admission).findCustomer,
+		(*admission).checkParams,
+		(*admission).findTags,
 	} {
-		if err := step(); err != nil {
+		if err := step(a, ctx); err != nil {
 			return nil, err
 		}
 	}
 	a.charge()
-	if call.Free == nil || !call.Free(a.out.Model) {
+	if !a.free() {
 		a.budgets()
 	}
 	a.limits()
 	return a.out, nil
+}
+
+// free reports whether the call costs nothing, whichever of its models answers.
+func (a *admission) free() bool {
+	if a.call.Free == nil || !a.call.Free(a.out.Model) {
+		return false
+	}
+	return !slices.ContainsFunc(a.call.Fallbacks, func(name string) bool { return !a.call.Free(name) })
+}
+
+func newAdmission(g *Gate, id *Identity, call *ModelCall) *admission {
+	nobody := new(payer)
+	a := &admission{g: g, id: id, call: call, out: &Admission{EndUser: call.EndUser}, key: nobody, team: nobody, user: nobody, org: nobody, member: nobody, customer: nobody}
+	if a.out.EndUser == "" && id.Token != nil {
+		a.out.EndUser = id.Token.EndUser
+	}
+	if r := id.record; r != nil {
+		a.out.Metadata = r.metadata
+		a.key, a.team, a.user, a.org, a.member = cmp.Or(r.key, nobody), cmp.Or(r.team, nobody), cmp.Or(r.user, nobody), cmp.Or(r.org, nobody), cmp.Or(r.member, nobody)
+	}
+	a.rename()
+	return a
 }
 
 // rename applies the key's aliases and then the team's, and says what each list is asked for. The key's list is asked for
@@ -140,24 +110,20 @@ func (a *admission) rename() {
 	a.out.Model = model
 
 	behind := wanted{model, a.group(model)}
-	a.ofOthers = []wanted{behind}
+	a.ofOthers = behind
 	switch {
 	case teams:
-		a.ofMember = []wanted{{own, ""}}
-	default:
-		a.ofTeam, a.ofMember = []wanted{behind}, []wanted{behind}
-	}
-	switch {
+		a.ofMember = wanted{name: own}
 	case asked == model:
-		a.ofKey = []wanted{behind}
-	case !teams:
-		a.ofKey = []wanted{{asked, ""}}
+		a.ofKey, a.ofTeam, a.ofMember = behind, behind, behind
+	default:
+		a.ofKey, a.ofTeam, a.ofMember = wanted{name: asked}, behind, behind
 	}
 	for _, name := range a.call.Fallbacks {
-		w := wanted{name, a.group(name)}
-		a.ofKey, a.ofTeam, a.ofMember, a.ofOthers = append(a.ofKey, w), append(a.ofTeam, w), append(a.ofMember, w), append(a.ofOthers, w)
+		a.fallbacks = append(a.fallbacks, wanted{name, a.group(name)})
 	}
-	for _, name := range [...]string{asked, model, behind.group} {
+	a.called = append(make([]string, 0, 3), asked)
+	for _, name := range [...]string{model, behind.group} {
 		if name != "" && !slices.Contains(a.called, name) {
 			a.called = append(a.called, name)
 		}
@@ -171,49 +137,61 @@ func (a *admission) group(name string) string {
 	return a.call.Resolve(name)
 }
 
+func (a *admission) checkBlocked(context.Context) *apierr.Error { return a.id.checkBlocked() }
+
+func (a *admission) checkUser(context.Context) *apierr.Error { return a.id.checkUser() }
+
+func (a *admission) checkExpiry(context.Context) *apierr.Error { return a.id.checkExpiry(a.g.now()) }
+
+func (a *admission) checkTeam(context.Context) *apierr.Error { return a.id.checkTeam() }
+
+func (a *admission) checkRoute(context.Context) *apierr.Error {
+	return a.g.checkKeyRoute(a.call.Route, a.id)
+}
+
 // checkKeyModels asks the key's list, and what a token or its role allows.
-func (a *admission) checkKeyModels() *apierr.Error {
-	for _, list := range [...]func(*Identity) (models, bool){a.g.keyModels, a.g.tokenModels} {
-		if m, ok := list(a.id); ok {
-			if err := m.check(a.ofKey); err != nil {
-				return err
-			}
+func (a *admission) checkKeyModels(context.Context) *apierr.Error {
+	if m, ok := a.g.keyModels(a.id); ok {
+		if err := m.check(a.ofKey, a.fallbacks); err != nil {
+			return err
 		}
+	}
+	if m, ok := a.g.tokenModels(a.id); ok {
+		return m.check(a.ofKey, a.fallbacks)
 	}
 	return nil
 }
 
 // checkTeamModels asks the team's list, and its organisation's.
-func (a *admission) checkTeamModels() *apierr.Error {
+func (a *admission) checkTeamModels(context.Context) *apierr.Error {
 	if m, ok := a.g.teamModels(a.id); ok {
-		if err := m.check(a.ofTeam); err != nil {
+		if err := m.check(a.ofTeam, a.fallbacks); err != nil {
 			return err
 		}
 	}
 	if m, ok := a.g.orgModels(a.id); ok {
-		return m.check(a.ofOthers)
+		return m.check(a.ofOthers, a.fallbacks)
 	}
 	return nil
 }
 
 // checkMemberModels asks for what the user may call in the team.
-func (a *admission) checkMemberModels() *apierr.Error {
+func (a *admission) checkMemberModels(context.Context) *apierr.Error {
 	r := a.id.record
 	if r == nil || len(r.memberModels) == 0 {
 		return nil
 	}
 	m := models{policy: &a.g.opts.Policy, list: r.memberModels}
-	for _, w := range a.ofMember {
-		if !m.allows(w) {
-			return &apierr.Error{Status: http.StatusUnauthorized, Type: "team_model_access_denied", Param: "model",
-				Message: "Team member not allowed to access model. User=" + r.ids.user + ", Team=" + r.ids.team + ", Model=" + clip(w.name) + ". Allowed member models = " + pythonList(m.list)}
-		}
+	w, ok := m.denied(a.ofMember, a.fallbacks)
+	if !ok {
+		return nil
 	}
-	return nil
+	return &apierr.Error{Status: http.StatusUnauthorized, Type: "team_model_access_denied", Param: "model",
+		Message: "Team member not allowed to access model. User=" + r.ids.user + ", Team=" + r.ids.team + ", Model=" + clip(w.name) + ". Allowed member models = " + pythonList(m.list)}
 }
 
 // checkUserModels asks the list of the user whose own key it is.
-func (a *admission) checkUserModels() *apierr.Error {
+func (a *admission) checkUserModels(context.Context) *apierr.Error {
 	m, ok := a.g.userModels(a.id)
 	if !ok {
 		return nil
@@ -222,11 +200,11 @@ func (a *admission) checkUserModels() *apierr.Error {
 		return &apierr.Error{Status: a.g.opts.Policy.deniedStatus(), Type: "user_model_access_denied", Param: "model",
 			Message: "User not allowed to access model. No default model access, only team models allowed. Tried to access " + clip(a.call.Model)}
 	}
-	return m.check(a.ofOthers)
+	return m.check(a.ofOthers, a.fallbacks)
 }
 
 // checkParams refuses calls that lack what the operator or the key wants every call to have, or have what they may not.
-func (a *admission) checkParams() *apierr.Error {
+func (a *admission) checkParams(context.Context) *apierr.Error {
 	p := &a.g.opts.Policy
 	if p.EnforceUserParam && !a.call.HasUser {
 		return unauthorized("Authentication Error, 'user' param not passed in. 'enforce_user_param'=True")
@@ -268,6 +246,9 @@ func (a *admission) findCustomer(ctx context.Context) *apierr.Error {
 	if a.out.EndUser == "" || p.NoCustomers {
 		return nil
 	}
+	if err := checkName("user", a.out.EndUser); err != nil {
+		return err
+	}
 	d := a.g.opts.Directory
 	if d == nil || d.reader == nil {
 		a.customer = paidByCustomer(a.out.EndUser, p.customerBudget())
@@ -280,7 +261,7 @@ func (a *admission) findCustomer(ctx context.Context) *apierr.Error {
 	}
 	if c != nil && len(c.Models) > 0 {
 		m := models{policy: p, object: "end_user", list: c.Models}
-		if err := m.check(a.ofOthers); err != nil {
+		if err := m.check(a.ofOthers, a.fallbacks); err != nil {
 			return err
 		}
 	}
@@ -307,24 +288,23 @@ func (p *Policy) customerBudget() *account.Budget {
 
 // findTags joins the caller's tags with the key's and the team's, and reads those that are known.
 func (a *admission) findTags(ctx context.Context) *apierr.Error {
+	own := a.call.Tags
+	switch {
+	case !a.mayTag():
+		own = nil
+	case len(own) > maxTags:
+		return &apierr.Error{Status: http.StatusBadRequest, Type: "invalid_request_error", Param: "metadata.tags", Message: "A call can have at most 64 tags."}
+	}
+	for _, tag := range own {
+		if err := checkName("metadata.tags", tag); err != nil {
+			return err
+		}
+	}
 	var tags []string
-	add := func(more []string) {
+	for _, more := range [...][]string{own, a.key.tags, a.team.tags} {
 		for _, tag := range more {
 			if tag != "" && !slices.Contains(tags, tag) {
 				tags = append(tags, tag)
-			}
-		}
-	}
-	if a.mayTag() {
-		if len(a.call.Tags) > maxTags {
-			return &apierr.Error{Status: http.StatusBadRequest, Type: "invalid_request_error", Param: "metadata.tags", Message: "A call can have at most 64 tags."}
-		}
-		add(a.call.Tags)
-	}
-	if r := a.id.record; r != nil {
-		for _, p := range [...]*payer{r.key, r.team} {
-			if p != nil {
-				add(p.tags)
 			}
 		}
 	}
@@ -343,6 +323,15 @@ func (a *admission) findTags(ctx context.Context) *apierr.Error {
 		a.tags = append(a.tags, d.paidWith(ctx, owner.version, budgetID, func(row *account.Budget) *payer { return paidByTag(name, row) }))
 	}
 	return nil
+}
+
+// checkName refuses names that no store can keep: they would be refused there, after the call was paid for.
+func checkName(param, name string) *apierr.Error {
+	if len(name) <= longestName && utf8.ValidString(name) && !strings.ContainsRune(name, 0) {
+		return nil
+	}
+	return &apierr.Error{Status: http.StatusBadRequest, Type: "invalid_request_error", Param: param,
+		Message: "Invalid '" + param + "': a name is at most 1024 bytes of text without zero characters."}
 }
 
 // mayTag reports whether the caller's own tags are kept: unless the key or the team says no (allow_client_tags).

@@ -47,6 +47,13 @@ type flight struct {
 	err     error
 }
 
+// touch keeps the cell from the next sweep. Mostly it only reads, so that processors do not take a hot cell from each other.
+func (c *cell) touch() {
+	if !c.used.Load() {
+		c.used.Store(true)
+	}
+}
+
 // tell marks the state as changed.
 func (c *cell) tell(hard bool) {
 	c.mu.Lock()
@@ -97,8 +104,8 @@ func (c *cache[K]) find(k K) *cell {
 	s.mu.RLock()
 	found := s.cells[k]
 	s.mu.RUnlock()
-	if found != nil && !found.used.Load() {
-		found.used.Store(true)
+	if found != nil {
+		found.touch()
 	}
 	return found
 }

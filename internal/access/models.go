@@ -26,12 +26,23 @@ func (m *models) allows(w wanted) bool {
 	return slices.Contains(m.list, w.name) || slices.Contains(m.extra, w.name) || m.holds(w.group)
 }
 
-// check refuses the first of the names that the list does not let pass.
-func (m *models) check(names []wanted) *apierr.Error {
-	for _, w := range names {
+// denied is the first of the names that the list does not let pass.
+func (m *models) denied(first wanted, rest []wanted) (wanted, bool) {
+	if first.name != "" && !m.allows(first) {
+		return first, true
+	}
+	for _, w := range rest {
 		if !m.allows(w) {
-			return m.refuse(w.name)
+			return w, true
 		}
+	}
+	return wanted{}, false
+}
+
+// check refuses the first of the names that the list does not let pass.
+func (m *models) check(first wanted, rest []wanted) *apierr.Error {
+	if w, denied := m.denied(first, rest); denied {
+		return m.refuse(w.name)
 	}
 	return nil
 }

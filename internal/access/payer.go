@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -48,16 +49,16 @@ const (
 // paidByKey is a key with the budget that it refers to, if any. until is when it must be compiled anew; zero = never.
 func paidByKey(k *account.Key, row *account.Budget, now time.Time) (p *payer, until time.Time) {
 	p = &payer{charge: account.KeyScope(k.Token), tags: texts(k.Metadata["tags"])}
-	own, limits := k.Spending, k.Limits
+	own, limits, soft := k.Spending, k.Limits, k.SoftBudget
 	models := k.ModelMaxBudget
 	if row != nil {
-		own, limits = tighter(own, row.Spending), orElse(limits, row.Limits)
+		own, limits, soft = tighter(own, row.Spending), orElse(limits, row.Limits), cmp.Or(soft, row.SoftBudget)
 		if len(models) == 0 {
 			models = row.ModelMaxBudget
 		}
 	}
 	more, until := temporaryIncrease(k.Metadata, now)
-	p.cap(own, k.SoftBudget, refusalPlain)
+	p.budget(own, soft, refusalPlain)
 	for i := range p.caps {
 		p.caps[i].Header = true
 		if raised, err := p.caps[i].Cap.Add(more); err == nil {
@@ -73,7 +74,7 @@ func paidByKey(k *account.Key, row *account.Budget, now time.Time) (p *payer, un
 
 func paidByTeam(t *account.Team) *payer {
 	p := &payer{charge: account.TeamScope(t.TeamID), tags: texts(t.Metadata["tags"])}
-	p.cap(t.Spending, t.SoftBudget, "Budget has been exceeded! Team="+t.TeamID+refusalOf)
+	p.budget(t.Spending, t.SoftBudget, "Budget has been exceeded! Team="+t.TeamID+refusalOf)
 	p.window(t.BudgetLimits, "ExceededBudget: Team="+t.TeamID+" over ")
 	p.modelCaps(t.ModelMaxBudget, "LiteLLM Team: "+t.TeamID)
 	p.limit("team", t.TeamID, t.Limits)
@@ -83,7 +84,7 @@ func paidByTeam(t *account.Team) *payer {
 
 func paidByUser(u *account.User) *payer {
 	p := &payer{charge: account.UserScope(u.UserID)}
-	p.cap(u.Spending, u.SoftBudget, "ExceededBudget: User="+u.UserID+refusalOver)
+	p.budget(u.Spending, u.SoftBudget, "ExceededBudget: User="+u.UserID+refusalOver)
 	p.modelCaps(u.ModelMaxBudget, "LiteLLM User: "+u.UserID)
 	p.limit("user", u.UserID, u.Limits)
 	return p
@@ -99,7 +100,7 @@ func paidByOrg(o *account.Organization, row *account.Budget) *payer {
 	if own.MaxBudget.USD() <= 0 {
 		own.MaxBudget = ""
 	}
-	p.cap(own, row.SoftBudget, "Budget has been exceeded! Organization="+o.OrganizationID+refusalOf)
+	p.budget(own, row.SoftBudget, "Budget has been exceeded! Organization="+o.OrganizationID+refusalOf)
 	p.limit("organization", o.OrganizationID, row.Limits)
 	return p
 }
@@ -109,7 +110,7 @@ func paidByMember(team, user string, row *account.Budget) *payer {
 	if row == nil {
 		return p
 	}
-	p.cap(row.Spending, row.SoftBudget, "Budget has been exceeded! User="+user+" in Team="+team+refusalOf)
+	p.budget(row.Spending, row.SoftBudget, "Budget has been exceeded! User="+user+" in Team="+team+refusalOf)
 	for _, name := range sorted(row.ModelMaxBudget) {
 		p.modelCap(name, row.ModelMaxBudget[name], "ExceededBudget: Team member model budget exceeded. User="+user+", Team="+team+", Model="+name+". Spend=${spent6}, Budget=${cap6}")
 	}
@@ -122,7 +123,7 @@ func paidByCustomer(id string, row *account.Budget) *payer {
 	if row == nil {
 		return p
 	}
-	p.cap(row.Spending, row.SoftBudget, "ExceededBudget: End User="+id+refusalOver)
+	p.budget(row.Spending, row.SoftBudget, "ExceededBudget: End User="+id+refusalOver)
 	p.modelCaps(row.ModelMaxBudget, "LiteLLM End User: "+id)
 	p.limit("end_user", id, row.Limits)
 	return p
@@ -133,13 +134,13 @@ func paidByTag(name string, row *account.Budget) *payer {
 	if row == nil {
 		return p
 	}
-	p.cap(row.Spending, row.SoftBudget, "Budget has been exceeded! Tag="+name+refusalOf)
+	p.budget(row.Spending, row.SoftBudget, "Budget has been exceeded! Tag="+name+refusalOf)
 	p.limit("tag", name, row.Limits)
 	return p
 }
 
-// cap adds the object's own budget. With a soft budget alone nothing is refused.
-func (p *payer) cap(s account.Spending, soft account.Amount, refusal string) {
+// budget adds the object's own budget. With a soft budget alone nothing is refused.
+func (p *payer) budget(s account.Spending, soft account.Amount, refusal string) {
 	if s.MaxBudget.None() && soft.None() {
 		return
 	}

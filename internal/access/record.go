@@ -72,7 +72,7 @@ func paid(owner, row *version, compile func() *payer) *payer {
 
 // compileKey makes the record of a key.
 func (d *Directory) compileKey(ctx context.Context, dep dependency, k *account.Key) (*Record, error) {
-	r := &Record{deps: []dependency{dep}}
+	r := &Record{deps: append(make([]dependency, 0, 4), dep)} // a key with a team and a user has four
 	r.ids.key, r.ids.user, r.ids.team, r.ids.org = k.Token, k.UserID, k.TeamID, k.OrganizationID
 	r.identity = Identity{Name: k.Token, Key: k, record: r}
 	c := &compiler{ctx: ctx, d: d, r: r}
@@ -150,13 +150,16 @@ func (c *compiler) member(team *account.Team) {
 	if team == nil || ids.user == "" {
 		return
 	}
-	_, member := get[account.TeamMember](c, account.MemberID(ids.team, ids.user))
+	memberVersion, member := get[account.TeamMember](c, account.MemberID(ids.team, ids.user))
 	budgetID, _ := team.Metadata["team_member_budget_id"].(string)
 	if member != nil && member.BudgetID != "" {
 		budgetID = member.BudgetID
 	}
-	_, row := get[account.Budget](c, budgetID)
-	c.r.member = paidByMember(ids.team, ids.user, row)
+	rowVersion, row := get[account.Budget](c, budgetID)
+	if c.err != nil {
+		return
+	}
+	c.r.member = paid(memberVersion, rowVersion, func() *payer { return paidByMember(ids.team, ids.user, row) })
 	c.r.memberModels = team.DefaultTeamMemberModels
 	if row != nil && len(row.AllowedModels) > 0 {
 		c.r.memberModels = row.AllowedModels

@@ -2,7 +2,6 @@ package access
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 
@@ -150,9 +149,7 @@ func (g *Gate) chooseTeam(ctx context.Context, id *Identity, call *ModelCall) *a
 		if err != nil {
 			continue // of the teams of an identity provider not all need be here
 		}
-		a := &admission{g: g, id: &r.identity, call: call, out: &Admission{}}
-		a.rename()
-		if r.identity.checkTeam() == nil && a.checkTeamModels() == nil {
+		if r.identity.checkTeam() == nil && newAdmission(g, &r.identity, call).checkTeamModels(ctx) == nil {
 			*id = r.identity
 			return nil
 		}
@@ -185,27 +182,6 @@ func (d *Directory) teamNamed(ctx context.Context, alias string) (string, error)
 		return "", &missingTeam{alias}
 	}
 	return found.ObjectID(), nil
-}
-
-// search finds an object by something else than its id; nil when there is none.
-func (d *Directory) search(ctx context.Context, kind account.Kind, name string, f account.Filter, empty func() account.Object) (account.Object, error) {
-	c := d.names.cell(objectID{kind, name})
-	v, err := d.read(ctx, c, reading{load: func(ctx context.Context) (account.Object, error) {
-		var found account.Object
-		_, err := d.reader.Find(ctx, kind, f, func(doc []byte) error {
-			o := empty()
-			if err := json.Unmarshal(doc, o); err != nil {
-				return err
-			}
-			found = o
-			return nil
-		})
-		return found, err
-	}})
-	if err != nil {
-		return nil, err
-	}
-	return v.object, nil
 }
 
 // refuseClaims answers a genuine token that opens nothing here.

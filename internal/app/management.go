@@ -21,7 +21,7 @@ import (
 func (a *App) adminOptions() admin.Options {
 	o := admin.Options{
 		Settings: func() *admin.Settings { return a.settings.Load() }, Models: models{a}, Catalog: models{a},
-		Sealer: a.rooms.sealer, Log: a.log,
+		Sealer: a.rooms.sealer, Log: a.log, Check: a.storable, IsSecret: config.SecretName,
 	}
 	if s := a.rooms.store; s != nil {
 		o.Reports, o.Maintenance, o.Sync = s, s, a.rooms.ledger.Sync

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"tollgate/internal/account"
+	"tollgate/internal/admin"
 	"tollgate/internal/config"
-	"tollgate/internal/seal"
 	"tollgate/internal/store"
 )
 
@@ -51,8 +51,8 @@ func (a *App) storedModels(ctx context.Context, s *store.Store, doc map[string]a
 		if err := json.Unmarshal(text, &m); err != nil {
 			return err
 		}
-		params, ok := a.open(seal.ModelParams, m.ModelName, m.Params)
-		if !ok {
+		params, err := admin.OpenModel(a.rooms.sealer, &m)
+		if !a.unsealed(account.Models, m.ModelName, err) {
 			return nil
 		}
 		info := map[string]any{}
@@ -82,12 +82,8 @@ func (a *App) storedCredentials(ctx context.Context, s *store.Store, doc map[str
 		if err := json.Unmarshal(text, &c); err != nil {
 			return err
 		}
-		sealed := map[string]any{}
-		for k, v := range c.Values {
-			sealed[k] = v
-		}
-		values, ok := a.open(seal.CredentialValues, c.CredentialName, sealed)
-		if ok {
+		values, err := admin.OpenCredential(a.rooms.sealer, &c)
+		if a.unsealed(account.Credentials, c.CredentialName, err) {
 			list = append(list, map[string]any{"credential_name": c.CredentialName, "credential_values": values})
 		}
 		return nil
@@ -104,16 +100,12 @@ func (a *App) storedSettings(ctx context.Context, s *store.Store, doc map[string
 		if err := json.Unmarshal(text, &setting); err != nil {
 			return err
 		}
-		var value map[string]any
-		if json.Unmarshal(setting.ParamValue, &value) != nil || len(value) == 0 {
+		value, err := admin.OpenSetting(a.rooms.sealer, &setting)
+		if !a.unsealed(account.Settings, setting.ParamName, err) || len(value) == 0 {
 			return nil
 		}
 		switch setting.ParamName {
-		case "environment_variables":
-			if opened, ok := a.open(seal.Environment, setting.ParamName, value); ok {
-				doc[setting.ParamName] = opened
-			}
-		case "litellm_settings", "general_settings", "router_settings", "tollgate_settings":
+		case "litellm_settings", "general_settings", "router_settings", "tollgate_settings", "environment_variables":
 			doc[setting.ParamName] = value
 		}
 		return nil
@@ -121,50 +113,41 @@ func (a *App) storedSettings(ctx context.Context, s *store.Store, doc map[string
 	return err
 }
 
-// open unseals the texts of a stored value. One that cannot be opened, since the salt key is another one, leaves the
+// unsealed reports whether a stored secret could be opened. One that cannot, since the salt key is another one, leaves the
 // whole object out and says so: a deployment with half of its parameters would call something else.
-func (a *App) open(purpose seal.Purpose, name string, sealed map[string]any) (map[string]any, bool) {
-	opened, err := a.unseal(purpose, sealed)
+func (a *App) unsealed(kind account.Kind, name string, err error) bool {
 	if err != nil {
 		a.log.Error("a stored secret cannot be opened; is LITELLM_SALT_KEY, or else the master key, the one that it was sealed with?",
-			"what", string(purpose), "name", name, "error", err)
-		return nil, false
+			"kind", string(kind), "name", name, "error", err)
 	}
-	return opened.(map[string]any), true
+	return err == nil
 }
 
-// unseal opens every sealed text inside of a value. What is not sealed was put there by hand, and stays.
-func (a *App) unseal(purpose seal.Purpose, v any) (any, error) {
-	switch v := v.(type) {
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for name, inner := range v {
-			opened, err := a.unseal(purpose, inner)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", name, err)
-			}
-			out[name] = opened
-		}
-		return out, nil
-	case []any:
-		out := make([]any, len(v))
-		for i, inner := range v {
-			opened, err := a.unseal(purpose, inner)
-			if err != nil {
-				return nil, err
-			}
-			out[i] = opened
-		}
-		return out, nil
-	case string:
-		if a.rooms.sealer == nil {
-			return v, nil
-		}
-		plain, err := a.rooms.sealer.Open(purpose, v)
-		if errors.Is(err, seal.ErrFormat) {
-			return v, nil
-		}
-		return plain, err
+// storable says what is wrong with a section of the configuration that is to be stored, or with one deployment.
+func (a *App) storable(section string, value map[string]any) error {
+	doc := map[string]any{section: value}
+	if section == "model_list" {
+		doc[section] = []any{value}
 	}
-	return v, nil
+	text, err := json.Marshal(doc)
+	if err != nil {
+		return fmt.Errorf("app: %w", err)
+	}
+	cfg, found := config.Parse("request", text, a.environ.outside)
+	if errs := found.Errors(); len(errs) > 0 {
+		return errors.New(errs[0].Path + ": " + errs[0].Message)
+	}
+	if section != "model_list" || len(cfg.Models) == 0 {
+		return nil
+	}
+	a.mu.Lock()
+	b := &built{config: cfg, lookup: a.environ.with(cfg.Environment), egress: a.egress}
+	a.mu.Unlock()
+	b.providers = a.opts.Providers(b.getenv, a.prices)
+	for i := range cfg.Models {
+		if _, _, ok := a.deployment(b, &cfg.Models[i]); !ok {
+			return errors.New(b.found.Error())
+		}
+	}
+	return nil
 }

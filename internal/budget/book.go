@@ -20,6 +20,9 @@ import (
 // would rather refuse than guess (FailClosed).
 var ErrUnavailable = quota.ErrUnavailable
 
+// patience is how long the truth may take. It is long, since what comes after it is guessing.
+const patience = 5 * time.Second
+
 // DefaultWait is how long a call waits for what other calls hold.
 const DefaultWait = 2 * time.Second
 
@@ -36,6 +39,9 @@ type Options struct {
 	Estimate bool
 	// Alert hears of a soft budget that was passed: once a period and replica. It must not block. nil = logged alone.
 	Alert func(Alert)
+	// Spend books a settled cost at the truth, where no ledger does: a gateway without a database. The account is the
+	// truth's, "budget:" and the scope. It must not block. nil = the ledger books, and Booked says so.
+	Spend func(account string, cost money.USD)
 	Log   *slog.Logger // nil = slog.Default
 }
 
@@ -78,12 +84,12 @@ type Book struct {
 
 // New returns a Book over the truth. Call Start before the first Reserve, and Close at the end.
 func New(truth quota.Truth, o Options) *Book {
-	b := &Book{quota: quota.NewBook(truth, quota.Options{Name: "budgets", Log: o.Log})}
+	b := &Book{quota: quota.NewBook(truth, quota.Options{Name: "budgets", Timeout: patience, Log: o.Log})}
 	b.Configure(o)
 	return b
 }
 
-// Configure changes the options, for the calls that come after it. Replica and Log stay as they were.
+// Configure changes the options, for the calls that come after it. Replica, Spend and Log stay as they were.
 func (b *Book) Configure(o Options) {
 	switch {
 	case o.Wait == 0:
@@ -95,7 +101,7 @@ func (b *Book) Configure(o Options) {
 		o.Log = slog.Default()
 	}
 	if old := b.options.Load(); old != nil {
-		o.Replica, o.Log = old.Replica, old.Log
+		o.Replica, o.Spend, o.Log = old.Replica, old.Spend, old.Log
 	}
 	b.options.Store(&o)
 	b.quota.FailClosed(o.FailClosed)
@@ -210,6 +216,18 @@ func (b *Book) Stats() quota.Stats { return b.quota.Stats() }
 
 // Held is how many holds are open: 0 when no call is under way, whatever happened to the calls before.
 func (b *Book) Held() int { return b.quota.Stats().Holds }
+
+// settled books what no ledger will, and looks at the soft budgets.
+func (b *Book) settled(h *Hold, cost money.USD) {
+	if spend := b.options.Load().Spend; spend != nil {
+		for i := range h.scopes {
+			k := key(h.scopes[i].Counter)
+			spend(k.String(), cost)
+			b.quota.Booked(k, int64(cost))
+		}
+	}
+	b.raise(h)
+}
 
 // raise tells of soft budgets that this settlement has passed.
 func (b *Book) raise(h *Hold) {

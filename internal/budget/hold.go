@@ -45,7 +45,7 @@ func (h *Hold) Settle(cost money.USD) {
 		return
 	}
 	if h.hold.End(int64(cost)) && cost > 0 {
-		h.book.raise(h)
+		h.book.settled(h, cost)
 	}
 }
 

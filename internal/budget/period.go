@@ -22,8 +22,8 @@ func (e DurationError) Error() string { return string(e) }
 // durations is LiteLLM's grammar: anchored at the start alone, so that what follows the unit is ignored.
 var durations = regexp.MustCompile(`^(\d+)(mo|s|m|h|d|w)`)
 
-// maxCount bounds the count of a duration, so that no date that it leads to is out of range.
-const maxCount = 1_000_000_000
+// longest bounds the count of each unit, so that no date is out of the range of time.Duration or of four-digit years.
+var longest = map[string]int{"s": 200 * 31_557_600, "m": 200 * 525_960, "h": 200 * 8_766, "d": 1000 * 366, "w": 1000 * 53, "mo": 1000 * 12}
 
 // Span is a length of time as "30d" or "1mo" names it: so many months, or a plain duration. The zero Span is none.
 type Span struct {
@@ -43,7 +43,7 @@ func ParseDuration(duration string) (Span, error) {
 		return Span{}, ErrDuration
 	}
 	count, err := strconv.Atoi(m[1])
-	if err != nil || count > maxCount {
+	if err != nil || count > longest[m[2]] {
 		return Span{}, ErrDuration
 	}
 	return Span{count: count, unit: m[2]}, nil
@@ -92,11 +92,11 @@ func Next(duration string, from time.Time, loc *time.Location) (time.Time, error
 		loc = time.UTC
 	}
 	from = from.In(loc)
-	midnight := time.Date(from.Year(), from.Month(), from.Day(), 0, 0, 0, 0, loc)
+	day := func(n int) time.Time { return dayStart(from.Year(), from.Month(), from.Day()+n, loc) }
 	span, err := ParseDuration(duration)
 	switch {
 	case err != nil:
-		return midnight.AddDate(0, 0, 1), nil
+		return day(1), nil
 	case span.None():
 		return time.Time{}, nil
 	case span.unit == "mo" && span.count != 1:
@@ -112,7 +112,7 @@ func Next(duration string, from time.Time, loc *time.Location) (time.Time, error
 		days = 30
 	case "d":
 	default:
-		return nextMultiple(from, midnight, time.Duration(span.count)*clockUnits[span.unit]), nil
+		return nextMultiple(from, time.Duration(span.count)*clockUnits[span.unit]), nil
 	}
 	switch days {
 	case 7:
@@ -120,22 +120,31 @@ func Next(duration string, from time.Time, loc *time.Location) (time.Time, error
 		if toMonday == 0 {
 			toMonday = 7
 		}
-		return midnight.AddDate(0, 0, toMonday), nil
+		return day(toMonday), nil
 	case 30:
-		return time.Date(from.Year(), from.Month()+1, 1, 0, 0, 0, 0, loc), nil
+		return dayStart(from.Year(), from.Month()+1, 1, loc), nil
 	}
-	return midnight.AddDate(0, 0, days), nil
+	return day(days), nil
+}
+
+// dayStart is the first moment of a day: midnight, or the end of the gap where the clocks are set forward over midnight.
+func dayStart(year int, month time.Month, day int, loc *time.Location) time.Time {
+	t := time.Date(year, month, day, 0, 0, 0, 0, loc)
+	if t.Hour() >= 12 { // in the gap, taken for an hour of the day before
+		_, t = t.ZoneBounds()
+	}
+	return t
 }
 
 // nextMultiple is the first time after from that the clock on the wall shows a multiple of step since midnight.
-func nextMultiple(from, midnight time.Time, step time.Duration) time.Time {
+func nextMultiple(from time.Time, step time.Duration) time.Time {
 	clock := time.Duration(from.Hour())*time.Hour + time.Duration(from.Minute())*time.Minute +
 		time.Duration(from.Second())*time.Second + time.Duration(from.Nanosecond())
 	next := (clock/step + 1) * step
 	for {
 		// The clock that is set back or forward in the night moves the wall's time, so the date is built from it.
 		seconds := int(next / time.Second)
-		at := time.Date(midnight.Year(), midnight.Month(), midnight.Day(), 0, 0, seconds, 0, midnight.Location())
+		at := time.Date(from.Year(), from.Month(), from.Day(), 0, 0, seconds, 0, from.Location())
 		if at.After(from) {
 			return at
 		}

@@ -20,7 +20,7 @@ type Scope struct {
 	// Soft is the amount over which an alert is raised; 0 = none.
 	Soft money.USD
 	// Refusal is what the caller is told, with {spent} and {cap} in it: Python floats, as LiteLLM writes them. {spent4} and
-	// {cap2} are with four and two decimals.
+	// {cap2} are with four and two decimals, {spent6} and {cap6} with six. "" = DefaultRefusal.
 	Refusal string
 	// Header is true for the scope whose spend and cap the reply's headers show: the key's own.
 	Header bool

@@ -25,7 +25,7 @@ func masked(n *node, s shape, hide bool) *node {
 	case mapNode:
 		out.entries = make([]entry, len(n.entries))
 		for i, e := range n.entries {
-			inner, secretHere := s.element(), secretName(e.key)
+			inner, secretHere := s.element(), SecretName(e.key)
 			if s.kind == sectionKind {
 				row, _ := s.section.find(e.key)
 				inner, secretHere = row.shape, secretKey(s.section, e.key)

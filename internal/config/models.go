@@ -211,7 +211,7 @@ func (n *node) withReferences() *node {
 		out.entries = slices.Clone(n.entries)
 		for i, e := range n.entries {
 			out.entries[i].value = e.value.withReferences()
-			if secretName(e.key) && e.value.variable == "" {
+			if SecretName(e.key) && e.value.variable == "" {
 				out.entries[i].value = &node{kind: scalarNode, tag: "!!str", text: secret.Mask}
 			}
 		}

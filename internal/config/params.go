@@ -148,12 +148,12 @@ func secretKey(s *section, name string) bool {
 	if k, known := s.find(name); known {
 		return k.masked
 	}
-	return secretName(name)
+	return SecretName(name)
 }
 
-// secretName guesses by its name whether a key that the table does not know holds
+// SecretName guesses by its name whether a key that the table does not know holds
 // a secret. max_tokens and the like are counts.
-func secretName(name string) bool {
+func SecretName(name string) bool {
 	name = strings.ToLower(name)
 	for _, word := range []string{"api_key", "apikey", "api-key", "password", "passphrase", "secret", "credential", "private_key", "authorization", "webhook", "database_url", "redis_url"} {
 		if strings.Contains(name, word) {

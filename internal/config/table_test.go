@@ -86,7 +86,7 @@ func TestTable_RowsAreSound(t *testing.T) {
 			if found, _ := s.find(k.name); found.doc != k.doc {
 				t.Errorf("%s.%s is hidden by another row", name, k.name)
 			}
-			if secretName(k.name) && !k.masked && k.shape.kind == textKind && !strings.HasSuffix(k.name, "_name") {
+			if SecretName(k.name) && !k.masked && k.shape.kind == textKind && !strings.HasSuffix(k.name, "_name") {
 				t.Errorf("%s.%s looks like a secret and is not marked as one", name, k.name)
 			}
 		}

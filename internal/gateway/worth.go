@@ -47,20 +47,31 @@ func (q *request) measure() {
 		return
 	}
 	q.size = size{
-		prompt: int64(len(q.raw)) + wrapping + int64(bytes.Count(q.raw, []byte(`"http`)))*remoteItem, output: q.namedCap(), choices: q.choices(),
-		queries: q.searches(), talks: q.talks(), kinds: price.Usage{Cached: 1, Reasoning: 1}, chars: -1,
+		prompt: int64(len(q.raw)) + wrapping, output: q.namedCap(), choices: q.choices(), queries: q.searches(), talks: q.talks(), chars: -1,
+		kinds: price.Usage{Cached: 1, Reasoning: 1, CacheWritten: 1, PromptAudio: 1, PromptImage: 1, CompletionAudio: 1},
 	}
+	if len(q.raw) <= looksInside {
+		q.lookInside()
+	}
+	if slices.ContainsFunc(q.deployments(), func(d *dispatch.Deployment) bool { return q.snap.Models.rates(d).InputChar.Known }) {
+		q.size.chars = q.chars()
+	}
+}
+
+// looksInside is the longest body, in bytes, that is searched for what a call may use. A longer one may use everything;
+// that it has fewer tokens than bytes makes up for what its URLs lead to.
+const looksInside = 64 << 10
+
+func (q *request) lookInside() {
+	q.size.prompt += int64(bytes.Count(q.raw, []byte(`"http`))) * remoteItem
 	k := &q.size.kinds
 	for _, kind := range [...]struct {
 		sign  string
 		count *int64
 	}{{"cache_control", &k.CacheWritten}, {"input_audio", &k.PromptAudio}, {"image", &k.PromptImage}, {"modalities", &k.CompletionAudio}} {
-		if bytes.Contains(q.raw, []byte(kind.sign)) {
-			*kind.count = 1
+		if !bytes.Contains(q.raw, []byte(kind.sign)) {
+			*kind.count = 0
 		}
-	}
-	if slices.ContainsFunc(q.deployments(), func(d *dispatch.Deployment) bool { return q.snap.Models.rates(d).InputChar.Known }) {
-		q.size.chars = q.chars()
 	}
 }
 

@@ -23,6 +23,9 @@ const (
 // DefaultWindow is LiteLLM's: limits are per minute.
 const DefaultWindow = time.Minute
 
+// patience is how long the truth may take. It is short: without it each replica counts alone, and no call should hang.
+const patience = time.Second
+
 // Options say how a Limiter counts.
 type Options struct {
 	Window time.Duration    // 0 = DefaultWindow
@@ -46,7 +49,7 @@ func New(truth quota.Truth, o Options) *Limiter {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Limiter{quota: quota.NewBook(truth, quota.Options{Name: "limits", Log: o.Log, Now: o.Now}), window: o.Window, now: o.Now}
+	return &Limiter{quota: quota.NewBook(truth, quota.Options{Name: "limits", Timeout: patience, Log: o.Log, Now: o.Now}), window: o.Window, now: o.Now}
 }
 
 // Start begins the background work: it tells the truth that the replica lives and gives back what lies idle.

@@ -24,13 +24,15 @@ type account struct {
 	// used is Money: spent, the settled and not yet booked included; Rate: taken in the window by all, free included.
 	used    int64
 	leased  int64 // by all, as the truth said last
+	left    int64 // what the truth had left when it answered last
 	resetAt time.Time
 	windows uint64    // counts the windows of a Rate
-	asOf    time.Time // when the truth was asked for what is known; zero = never
+	asOf    time.Time // when the truth said what is known; zero = never
 	passed  bool      // the level of Passed was reached
 
 	epoch   uint64    // the Book's, when the lease was confirmed last
 	doubt   time.Time // until then an earlier Give may still arrive at the truth
+	unsure  time.Time // when an exchange that was not answered has had its effect or never will; zero = none
 	recheck bool      // free must go back before it is used: the cap is lower, or was changed by hand
 
 	queue []*waiter // in order of arrival
@@ -40,7 +42,8 @@ type account struct {
 	wants bool      // it is in Book.wanted
 	least int64     // what the next Take needs for calls that wait in another account's queue
 	most  int64
-	pause time.Duration // before the truth is asked again for those who wait
+	later bool          // the truth will be asked again for those who wait
+	pause time.Duration // before that
 
 	low    int64 // the least that was free since it was last looked at
 	slice  int64 // taken beyond need, while the account is in much use
@@ -48,7 +51,8 @@ type account struct {
 	usedAt time.Time
 
 	class class
-	stamp uint64 // of its entry in Book.aging
+	due   time.Time     // when it is looked at
+	lined [classes]bool // it is in Book.aging
 }
 
 const (
@@ -143,15 +147,13 @@ func (a *account) known(now time.Time) bool {
 // ask is what the next Take asks for, for those who wait.
 func (a *account) ask() Ask {
 	q := Ask{Account: a.name, Kind: a.kind, Cap: a.cap, Window: a.window, Period: a.period, ResetAt: a.periodEnd}
-	if !a.resetAt.IsZero() && a.kind == Money {
-		q.ResetAt = a.resetAt
-	}
 	need, want := a.least, a.most
+	if len(a.queue) > 0 {
+		// The first must not be refused for what another one wants, who may have left meanwhile.
+		need = a.queue[0].lines[a.queue[0].at].Least
+	}
 	for i, w := range a.queue {
 		l := &w.lines[w.at]
-		if i == 0 {
-			need = max(need, l.Least)
-		}
 		if want += a.share(l, int64(i)); want < 0 {
 			want = math.MaxInt64
 		}

@@ -24,23 +24,25 @@ const (
 	perGive   = 256
 )
 
-// aged is an account in the line of its class. It is void when the account has been lined up anew since.
+// aged is an account in the line of a class.
 type aged struct {
 	account *account
-	stamp   uint64
 	due     time.Time
 }
 
-// age lines an account up in a class.
+// age puts an account into a class, to be looked at when that has rested. It is in the line of each class once at most: one
+// that it has left looks again whether it has come back.
 func (b *Book) age(a *account, c class, now time.Time) {
-	a.class = c
-	a.stamp++
-	b.aging[c] = append(b.aging[c], aged{account: a, stamp: a.stamp, due: now.Add(rests[c])})
+	a.class, a.due = c, now.Add(rests[c])
+	if !a.lined[c] {
+		a.lined[c] = true
+		b.aging[c] = append(b.aging[c], aged{a, a.due})
+	}
 }
 
 // hasten has an account looked at soon, since it has something to settle now.
 func (b *Book) hasten(a *account, now time.Time) {
-	if a.class == forgetting || a.class == keeping && (a.free < 0 || a.tight()) {
+	if a.class == forgetting || a.class == keeping && (a.free < 0 || a.tight() || !a.unsure.IsZero()) {
 		b.age(a, settling, now)
 	}
 }
@@ -83,18 +85,25 @@ func (b *Book) tick() {
 // settle looks at the accounts whose rest is over.
 func (b *Book) settle(now time.Time) {
 	give, debts := &exchange{sentAt: now}, &exchange{sentAt: now}
-	for c := range b.aging {
-		line := b.aging[c]
-		n := 0
-		for n < len(line) && !line[n].due.After(now) && len(give.gives) < perGive && len(debts.asks) < perTake {
-			if e := line[n]; e.account.stamp == e.stamp {
-				b.review(e.account, give, debts, now)
+	for c := range classes {
+		for range len(b.aging[c]) {
+			e := b.aging[c][0]
+			if e.due.After(now) || len(give.gives) >= perGive || len(debts.asks) >= perTake {
+				break
 			}
-			line[n] = aged{}
-			n++
+			b.aging[c][0] = aged{}
+			b.aging[c] = b.aging[c][1:]
+			a := e.account
+			a.lined[c] = false
+			switch {
+			case a.class != c:
+			case a.due.After(now):
+				a.lined[c] = true
+				b.aging[c] = append(b.aging[c], aged{a, a.due})
+			default:
+				b.review(a, give, debts, now)
+			}
 		}
-		// review has appended to the lines, so the line is read again.
-		b.aging[c] = b.aging[c][n:]
 	}
 	if len(give.gives) > 0 {
 		b.send(give)
@@ -113,6 +122,9 @@ func (b *Book) review(a *account, give, debts *exchange, now time.Time) {
 	case a.busy || b.down || len(a.queue) > 0:
 	case a.epoch != b.epoch && a.kind != Rate && a.free+a.held != 0:
 		b.want(a) // what is left of it?
+	case !a.unsure.IsZero() && !now.Before(a.unsure):
+		a.unsure = time.Time{}
+		b.want(a) // what did it leave behind?
 	case a.free < 0 && a.kind == Rate:
 		if a.resetAt.IsZero() {
 			a.free = 0 // the window is over
@@ -127,8 +139,8 @@ func (b *Book) review(a *account, give, debts *exchange, now time.Time) {
 	switch {
 	case a.class == forgetting && b.forgets(a, now):
 		delete(b.accounts, a.key)
-		a.stamp++
-	case a.free == 0 && !a.busy && a.epoch == b.epoch:
+		a.class = classes // in no line any more
+	case a.free == 0 && !a.busy && !a.wants && a.unsure.IsZero() && (a.epoch == b.epoch || a.held == 0):
 		b.age(a, forgetting, now)
 	case a.free > 0 && !a.tight():
 		b.age(a, keeping, now)

@@ -73,9 +73,10 @@ type Stats struct {
 
 // Options of a Book.
 type Options struct {
-	Name string           // what it keeps, for the log
-	Log  *slog.Logger     // nil = slog.Default
-	Now  func() time.Time // nil = time.Now
+	Name    string           // what it keeps, for the log
+	Timeout time.Duration    // how long the truth may take until it counts as away; 0 = 2 s
+	Log     *slog.Logger     // nil = slog.Default
+	Now     func() time.Time // nil = time.Now
 }
 
 // Book keeps a replica's slices of accounts, so that most calls are admitted without asking the truth. Safe for
@@ -84,10 +85,11 @@ type Options struct {
 // It is a state machine behind one mutex: what happens (a call arrives, waits no longer, ends; an answer of the truth; a
 // tick) changes the accounts and leaves exchanges with the truth in outbox, which are run after the mutex is let go.
 type Book struct {
-	truth Truth
-	name  string
-	log   *slog.Logger
-	now   func() time.Time
+	truth   Truth
+	name    string
+	timeout time.Duration
+	log     *slog.Logger
+	now     func() time.Time
 	// run runs an exchange with the truth, later, and hands its answer to b.answer. The simulation puts its own here.
 	run func(*exchange)
 	// soon calls f after d.
@@ -121,7 +123,10 @@ type Book struct {
 
 // NewBook returns a Book over the truth.
 func NewBook(truth Truth, o Options) *Book {
-	b := &Book{truth: truth, name: o.Name, log: o.Log, now: o.Now, accounts: make(map[Key]*account), ttl: truth.TTL(), epoch: 1}
+	b := &Book{truth: truth, name: o.Name, timeout: o.Timeout, log: o.Log, now: o.Now, accounts: make(map[Key]*account), ttl: truth.TTL(), epoch: 1}
+	if b.timeout == 0 {
+		b.timeout = 2 * time.Second
+	}
 	if b.log == nil {
 		b.log = slog.Default()
 	}
@@ -150,7 +155,6 @@ func (b *Book) Acquire(ctx context.Context, h *Hold, lines []Line, wait time.Dur
 	h.lines = h.few[:0]
 	b.mu.Lock()
 	now := b.now()
-	b.checkLease(now)
 	for i := range lines {
 		h.lines = append(h.lines, part{account: b.account(&lines[i], now)})
 	}

@@ -7,9 +7,7 @@ import (
 )
 
 const (
-	// answerWithin bounds how long the truth may take.
-	answerWithin = 2 * time.Second
-	// mayArrive is how long after it was sent, without an answer, a Give may still have its effect.
+	// mayArrive is how long after it was sent, without an answer, a Take or Give may still have its effect.
 	mayArrive = 30 * time.Second
 	// probeEvery is how often a truth that does not answer is tried again.
 	probeEvery = time.Second
@@ -105,7 +103,7 @@ func silence(from, now time.Time) time.Duration {
 // runInBackground is Book.run of a real Book.
 func (b *Book) runInBackground(x *exchange) {
 	b.running.Go(func() {
-		ctx, cancel := context.WithTimeout(b.life, answerWithin)
+		ctx, cancel := context.WithTimeout(b.life, b.timeout)
 		defer cancel()
 		grants, err := x.perform(ctx, b.truth)
 		b.answer(x, grants, err)
@@ -155,7 +153,10 @@ func (b *Book) answer(x *exchange, grants []Grant, err error) {
 		if len(x.asks) > 0 {
 			a.seen = a.sent
 			a.granted(&grants[i], x.sums[i], x, now)
-			if a.free != 0 {
+			if len(a.queue) == 0 || grants[i].Amount > 0 {
+				a.pause = 0
+			}
+			if a.free != 0 || !a.unsure.IsZero() {
 				b.hasten(a, now)
 			}
 		}
@@ -179,11 +180,13 @@ func (b *Book) unanswered(x *exchange, err error, now time.Time) {
 	}
 	for _, a := range x.accounts {
 		a.busy = false
+		a.unsure = now.Add(mayArrive)
 		if len(x.gives) > 0 {
-			a.doubt = now.Add(mayArrive)
+			a.doubt = a.unsure
 		} else {
 			a.seen = a.sent
 		}
+		b.hasten(a, now)
 		b.serve(a, now)
 	}
 }
@@ -191,8 +194,8 @@ func (b *Book) unanswered(x *exchange, err error, now time.Time) {
 // granted takes in the answer to a Take that was sent when the account accounted for sum.
 func (a *account) granted(g *Grant, sum int64, x *exchange, now time.Time) {
 	a.roll(now)
-	a.pause = 0
-	a.asOf = x.sentAt
+	a.asOf = now
+	a.left = max(0, a.cap-g.Used-g.Leased)
 	if a.kind == Rate {
 		a.grantedRate(g, now)
 		return
@@ -207,10 +210,17 @@ func (a *account) granted(g *Grant, sum int64, x *exchange, now time.Time) {
 		a.free -= mine - before
 	} else {
 		unbooked = before - mine
-		if left := before - sum; left > 0 && x.sentAt.After(a.doubt) {
-			a.free += left // an earlier Take was done, but its answer was lost
+		if left := before - sum; left > 0 && !x.sentAt.Before(a.doubt) {
+			// An earlier Take was done, but its answer was lost. It may have been a debt's, above the cap, so it goes back.
+			a.free += left
+			a.recheck = true
 			unbooked -= left
 		}
+	}
+	if unbooked > a.pending && a.unsure.IsZero() {
+		// Either the ledger has booked something while the answer was on its way, or the lease was void when it booked, and
+		// nothing will ever take this off it. A second look tells.
+		a.unsure = now.Add(fresh)
 	}
 	a.free += g.Amount
 	a.epoch = x.epoch

@@ -26,6 +26,7 @@ const asItComes uint64 = math.MaxUint64
 // try gives the lines to the hold, if all accounts have enough and nobody with a smaller seq waits for them. Where a line
 // has a span, less than its share will do if that is all there is. It returns -1, or the index of the first line that is short.
 func (b *Book) try(h *Hold, lines []Line, seq uint64, lessWillDo bool, now time.Time) int {
+	b.checkLease(now)
 	same := int64(math.MaxInt64)
 	for i := range lines {
 		l, a := &lines[i], h.lines[i].account
@@ -103,7 +104,7 @@ func (b *Book) submit(w *waiter, now time.Time) {
 		return
 	}
 	for i := range w.lines {
-		if l := &w.lines[i]; l.Cap <= 0 || l.Least > l.Cap {
+		if l := &w.lines[i]; (l.Cap <= 0 || l.Least > l.Cap) && !w.hold.lines[i].account.asOf.IsZero() {
 			b.finish(w, b.short(w, i)) // never, whatever others do
 			return
 		}
@@ -149,7 +150,9 @@ func (b *Book) advance(w *waiter, now time.Time) {
 		at--
 	}
 	a.queue = slices.Insert(a.queue, at, w)
-	b.want(a)
+	if len(a.queue) == 1 || w.final || w.extends || a.asOf.IsZero() {
+		b.want(a) // else it is asked for again before long, for those who were there before
+	}
 }
 
 // serve looks at those who wait for an account, after it got more or an answer came.
@@ -173,10 +176,13 @@ func (b *Book) serve(a *account, now time.Time) {
 		case w.extends && w.hold.ended:
 			a.queue = slices.Delete(a.queue, k, k+1)
 			b.finish(w, ErrUnavailable)
-		case b.down || answered && (w.final || a.hopeless(&w.lines[w.at])):
+		case b.down || answered && (a.hopeless(&w.lines[w.at]) || w.final && !a.mayGrant(&w.lines[w.at])):
 			a.queue = slices.Delete(a.queue, k, k+1)
 			b.refuse(w)
 		default:
+			if answered && w.final {
+				w.after = a.sent // the Take was for somebody before it, who needed more than there is
+			}
 			blocked = true
 			k++
 		}
@@ -199,20 +205,29 @@ func (a *account) hopeless(l *Line) bool {
 	return a.used > l.Cap-l.Least || a.used >= l.Cap
 }
 
+// mayGrant reports whether the truth had enough for the line when it answered last: that it has not granted it may be
+// since somebody else stood first.
+func (a *account) mayGrant(l *Line) bool {
+	return l.Least > 0 && a.left >= l.Least-a.free
+}
+
 // askLater asks the truth anew for those who wait, after a pause that grows. What is free here is too little for the first
 // of them, but together with such a rest of another replica it may be enough for somebody, so it goes back meanwhile.
 func (b *Book) askLater(a *account) {
 	if a.free > 0 {
 		b.giveAll(a)
 	}
+	if a.later {
+		return
+	}
 	const shortest, longest = 20 * time.Millisecond, 160 * time.Millisecond
-	a.pause = min(max(2*a.pause, shortest), longest)
-	seen := a.seen
+	a.later, a.pause = true, min(max(2*a.pause, shortest), longest)
 	b.soon(a.pause, func() {
 		b.mu.Lock()
 		defer b.unlock()
+		a.later = false
 		switch {
-		case a.seen != seen || len(a.queue) == 0:
+		case len(a.queue) == 0:
 		case b.down:
 			b.serve(a, b.now())
 		default:

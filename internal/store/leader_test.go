@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,10 +12,11 @@ import (
 // leaders opens two replicas of one store, whose clock the test moves.
 func leaders(t *testing.T, o store.Options) (a, b *store.Store, pass func(time.Duration)) {
 	t.Helper()
-	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	var passed atomic.Int64 // the replicas read the clock while they lead
 	open := func(name string) *store.Store {
 		o := o
-		o.Replica, o.Now = name, func() time.Time { return now }
+		o.Replica, o.Now = name, func() time.Time { return start.Add(time.Duration(passed.Load())) }
 		s, err := store.Open(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
@@ -25,7 +27,7 @@ func leaders(t *testing.T, o store.Options) (a, b *store.Store, pass func(time.D
 		}
 		return s
 	}
-	return open("a"), open("b"), func(d time.Duration) { now = now.Add(d) }
+	return open("a"), open("b"), func(d time.Duration) { passed.Add(int64(d)) }
 }
 
 func testLeader(t *testing.T, o store.Options) {

@@ -1,0 +1,12 @@
+DROP TABLE counter_corrections;
+DROP TABLE usage_tag_days;
+DROP TABLE usage_tags;
+DROP TABLE usage_customer_days;
+DROP TABLE usage_customers;
+DROP TABLE usage_model_days;
+DROP TABLE usage_models;
+DROP TABLE usage_days;
+DROP TABLE usage;
+DROP TABLE usage_dims;
+DROP TABLE ledger_state;
+DROP TABLE spend_logs;
