@@ -17,6 +17,7 @@ import (
 	"tollgate/internal/jobs"
 	"tollgate/internal/ledger"
 	"tollgate/internal/limit"
+	"tollgate/internal/money"
 	"tollgate/internal/quota"
 	"tollgate/internal/record"
 	"tollgate/internal/redis"
@@ -28,6 +29,7 @@ import (
 // rooms live as long as the process, whatever is reloaded: what is stored, counted and booked.
 type rooms struct {
 	store     *store.Store   // nil = no database
+	memory    *quota.Memory  // where budgets are counted without a database
 	redis     *redis.Client  // nil = none
 	ledger    *ledger.Ledger // nil exactly when store is
 	directory *access.Directory
@@ -58,13 +60,16 @@ func (a *App) openRooms(ctx context.Context, cfg *config.Config) error {
 	if err := a.openStore(ctx, cfg, zone); err != nil {
 		return err
 	}
-	money, counts, err := a.truths(cfg)
+	dollars, counts, err := a.truths(cfg, zone)
 	if err != nil {
 		return err
 	}
 	o := a.budgetOptions(cfg)
+	if r.memory != nil { // no ledger books what was spent
+		o.Spend = func(account string, cost money.USD) { r.memory.Spend(a.replica, account, int64(cost)) }
+	}
 	o.Replica, o.Log = a.replica, a.log
-	r.budgets = budget.New(money, o)
+	r.budgets = budget.New(dollars, o)
 	r.limits = limit.New(counts, limit.Options{Log: a.log})
 	r.budgets.Start()
 	r.limits.Start()
@@ -121,13 +126,18 @@ func (a *App) tryStore(ctx context.Context, o store.Options, migrate bool) (*sto
 
 // truths are where replicas agree on money, and on requests, tokens and slots: Redis where it is configured, the database,
 // or, with neither, this process alone.
-func (a *App) truths(cfg *config.Config) (money, counts quota.Truth, err error) {
+func (a *App) truths(cfg *config.Config, zone *time.Location) (dollars, counts quota.Truth, err error) {
 	r := &a.rooms
-	money = quota.NewMemory(quota.MemoryOptions{TTL: leaseTTL}).Replica(a.replica)
 	if r.store != nil {
-		money = r.store.Truth(a.replica, leaseTTL)
+		dollars = r.store.Truth(a.replica, leaseTTL)
+	} else {
+		r.memory = quota.NewMemory(quota.MemoryOptions{Next: func(period string, from time.Time) time.Time {
+			end, _ := budget.Next(period, from, zone) // checked when the configuration was read
+			return end
+		}})
+		dollars = r.memory.Replica(a.replica)
 	}
-	counts = money
+	counts = dollars
 	o, configured, err := a.redisOptions(cfg)
 	if err != nil {
 		return nil, nil, err
@@ -141,7 +151,7 @@ func (a *App) truths(cfg *config.Config) (money, counts quota.Truth, err error) 
 	if !configured && r.store == nil {
 		a.log.Info("limits and budgets are counted in this process alone: neither a database nor Redis is connected")
 	}
-	return money, counts, nil
+	return dollars, counts, nil
 }
 
 func (a *App) budgetOptions(cfg *config.Config) budget.Options {

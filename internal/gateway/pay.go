@@ -79,9 +79,11 @@ func (q *request) ask(d *dispatch.Deployment, r price.Rates) (budget.Ask, error)
 	if q.size.output > 0 || !q.size.talks {
 		return budget.Ask{Worst: worst, Expected: expected}, nil
 	}
-	wanted := min(most, q.fairShare(r))
-	worst, _ = q.size.worth(r, wanted)
-	least, _ := q.size.worth(r, min(wanted, q.leastAnswer()))
+	if q.slicing {
+		most = min(most, slice)
+		worst, _ = q.size.worth(r, most)
+	}
+	least, _ := q.size.worth(r, min(most, q.leastAnswer(r)))
 	return budget.Ask{Worst: worst, Least: least, Expected: expected}, nil
 }
 
@@ -89,24 +91,6 @@ func (q *request) ask(d *dispatch.Deployment, r price.Rates) (budget.Ask, error)
 func freeOfCharge(r price.Rates) bool {
 	free := func(rate price.Rate) bool { return rate.Known && rate.USD == 0 }
 	return free(r.Input) && free(r.Output)
-}
-
-// shares is how many calls without a cap can start at once before the next ones must wait.
-const shares = 256
-
-// fairShare is how many tokens a call without a cap holds at first, so that one call does not freeze a budget for all
-// others: a share of what is left, and a slice where that is little or the call extends its hold as it writes.
-func (q *request) fairShare(r price.Rates) int64 {
-	if q.slicing {
-		return slice
-	}
-	left := money.Max
-	for i := range q.admission.Budgets {
-		s := &q.admission.Budgets[i]
-		spent, _, _ := q.g.opts.Budgets.Spent(s.Counter)
-		left = min(left, s.Cap-spent)
-	}
-	return max(q.size.affords(r, left/shares), slice)
 }
 
 // extends reports whether the call holds slice after slice while it writes. A model that thinks does not: what it has
@@ -125,9 +109,17 @@ func (q *request) thinks() bool {
 	return false
 }
 
-// leastAnswer is the shortest answer that is worth a call, in tokens: of a model that thinks, what it may think first.
-func (q *request) leastAnswer() int64 {
-	if q.thinks() {
+// leastAnswer is the shortest answer that is worth a call without a cap, in tokens. Between it and the longest one the
+// book chooses, by how many calls share the budget. Where little is left a short answer is better than none, except of a
+// model that thinks, whose short answers are empty.
+func (q *request) leastAnswer(r price.Rates) int64 {
+	left := money.Max
+	for i := range q.admission.Budgets {
+		s := &q.admission.Budgets[i]
+		spent, _, _ := q.g.opts.Budgets.Spent(s.Counter)
+		left = min(left, s.Cap-spent)
+	}
+	if q.thinks() || q.size.affords(r, left) >= slice {
 		return slice
 	}
 	return leastOutput
@@ -179,7 +171,7 @@ func (q *request) fit(ctx context.Context, d *dispatch.Deployment, r price.Rates
 	}
 	needed := worst
 	if q.size.output == 0 && q.size.talks {
-		needed, _ = q.size.worth(r, min(most, q.leastAnswer()))
+		needed, _ = q.size.worth(r, min(most, q.leastAnswer(r)))
 	}
 	if err := q.grow(ctx, needed); err != nil {
 		return err
