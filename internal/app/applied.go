@@ -13,7 +13,7 @@ import (
 // returns. Other replicas, and this one a second time, are told by the store's feed of changes.
 type appliedStore struct {
 	*store.Store
-	apply func([]account.Change)
+	apply func(ctx context.Context, changes []account.Change)
 }
 
 // Update implements account.Store.
@@ -24,7 +24,7 @@ func (s appliedStore) Update(ctx context.Context, change func(tx account.Tx) err
 		return change(notingTx{tx, &noted})
 	})
 	if err == nil {
-		s.apply(noted)
+		s.apply(ctx, noted)
 	}
 	return err
 }

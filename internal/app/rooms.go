@@ -237,6 +237,10 @@ func (r *rooms) begin(a *App) {
 	var ctx context.Context
 	ctx, r.stop = context.WithCancel(context.Background())
 	r.watching.Go(func() { _ = r.store.Watch(ctx, a.changed) }) // it ends when ctx does
+	if r.redis != nil {                                         // faster than the store where that can only be polled
+		missed := func() { a.changed([]account.Change{{Kind: store.Everything}}) }
+		r.watching.Go(func() { _ = r.redis.Subscribe(ctx, a.changed, missed) })
+	}
 	r.jobs = jobs.Start(r.store, a.log, a.jobs()...)
 }
 
@@ -267,6 +271,19 @@ func (a *App) changed(changes []account.Change) {
 			a.reloadSoon()
 			return
 		}
+	}
+}
+
+// applied takes note of what this replica has changed: here at once, and elsewhere where Redis can tell. The store tells
+// everybody in any case.
+func (a *App) applied(ctx context.Context, changes []account.Change) {
+	a.rooms.directory.Apply(changes)
+	a.rooms.budgets.Changed(changes)
+	if a.rooms.redis == nil {
+		return
+	}
+	if err := a.rooms.redis.Publish(ctx, changes); err != nil {
+		a.log.Debug("Redis does not tell other replicas of a change; the database does", "error", err)
 	}
 }
 
