@@ -62,10 +62,12 @@ type App struct {
 	// reloading is true while a reload is about to begin that somebody has asked for.
 	reloading atomic.Bool
 
-	mu     sync.Mutex // one reload at a time; guards what follows
-	config *config.Config
-	egress *egress.Egress
-	way    way // what egress was made with
+	mu sync.Mutex // one reload at a time; guards what follows
+	// lastStored is what is in force of what was stored, readStored what load has read of it; nil = nothing.
+	lastStored, readStored *config.Document
+	config                 *config.Config
+	egress                 *egress.Egress
+	way                    way // what egress was made with
 }
 
 // ErrConfig says that a configuration has errors; the diagnostics that come with it say which.
@@ -141,7 +143,7 @@ func (a *App) take(b *built) error {
 	a.settings.Store(settings)
 	a.rooms.budgets.Configure(a.budgetOptions(b.config))
 	before := a.egress
-	a.config, a.egress, a.way = b.config, b.egress, b.way
+	a.config, a.egress, a.way, a.lastStored = b.config, b.egress, b.way, a.readStored
 	if a.gw == nil {
 		o := gateway.Options{
 			Version: a.opts.Version, RootPath: a.opts.RootPath, Log: a.log, Metrics: a.opts.Metrics,
@@ -160,28 +162,36 @@ func (a *App) take(b *built) error {
 	return nil
 }
 
-// load reads the configuration, with what is stored of it; nothing is put in force. Where what is stored cannot be read,
-// the file alone is served, and the findings say so: a bad row must not stop the gateway.
+// load reads the configuration, with what is stored of it; nothing is put in force. What is stored may restrict callers, so
+// where it cannot be read, or is wrong, what was last read goes on; the findings say so. At a start that has nothing of
+// that kind the file alone is served, and what is stored follows as soon as it can be read.
 func (a *App) load() (*config.Config, config.Diagnostics) {
 	stored, err := a.stored()
 	if err != nil {
-		cfg, found := a.loadWith()
+		a.readStored = a.lastStored
+		cfg, found := a.loadStored(a.lastStored)
 		return cfg, append(found, config.Diagnostic{Severity: config.Warning, File: database, Code: config.CodeFile, Message: err.Error()})
 	}
-	if stored == nil {
-		return a.loadWith()
-	}
-	cfg, found := a.loadWith(*stored)
+	cfg, found := a.loadStored(stored)
 	bad := slices.DeleteFunc(slices.Clone(found), func(d config.Diagnostic) bool { return d.File != database || d.Severity != config.Error })
 	if len(bad) == 0 {
+		a.readStored = stored
 		return cfg, found
 	}
-	cfg, found = a.loadWith()
+	a.readStored = a.lastStored
+	cfg, found = a.loadStored(a.lastStored)
 	for _, d := range bad {
 		d.Severity = config.Warning
 		found = append(found, d)
 	}
 	return cfg, found
+}
+
+func (a *App) loadStored(stored *config.Document) (*config.Config, config.Diagnostics) {
+	if stored == nil {
+		return a.loadWith()
+	}
+	return a.loadWith(*stored)
 }
 
 func (a *App) loadWith(added ...config.Document) (*config.Config, config.Diagnostics) {

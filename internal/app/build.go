@@ -218,7 +218,8 @@ func (a *App) deployment(b *built, m *config.Model) (dispatch.Deployment, gatewa
 	}
 	shown := gateway.Model{
 		Budgets: budgets, AccessGroups: m.Info.AccessGroups, Stored: m.Pos.File == database,
-		ID: d.ID, Alias: d.Alias, Provider: kind, UpstreamID: upstream, APIBase: apiBase(p), DropParams: spec.DropParams,
+		MayThink: mayThink(m, entry, listed),
+		ID:       d.ID, Alias: d.Alias, Provider: kind, UpstreamID: upstream, APIBase: apiBase(p), DropParams: spec.DropParams,
 		Mode: mode(m, entry, listed), ModeKnown: listed || m.Info.Mode != "", Rates: rates, Entry: entry,
 		Params: m.Params.Masked(), Info: m.Info.Echo(), RPM: d.RPM, TPM: d.TPM, Supported: supported(d.Chatter),
 		ClientParams: clientParams(p.ClientsideAuthParams), Keepalive: p.Keepalive, KeepaliveOverride: p.AllowKeepaliveOverride, MergeReasoning: p.MergeReasoningContent,
@@ -240,6 +241,15 @@ func (b *built) sayAt(pos config.Position, path string, severity config.Severity
 	if !slices.Contains(b.found, d) { // default_litellm_params is read for every entry
 		b.found = append(b.found, d)
 	}
+}
+
+// mayThink reports whether a model may bill tokens that it does not show: by the operator's word, by the table's, and else
+// because nobody has said that it does not.
+func mayThink(m *config.Model, entry price.Entry, listed bool) bool {
+	if said, ok := m.Info.Echo()["supports_reasoning"].(bool); ok {
+		return said
+	}
+	return entry.Reasoning || !listed
 }
 
 // sayUncounted warns of prices of an entry that no cost is made of.

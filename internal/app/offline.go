@@ -35,16 +35,27 @@ type OfflineOptions struct {
 	File bool
 	// NoStore opens none: the keys of the configuration are all that is wanted.
 	NoStore bool
-	// NoMigrations leaves the schema as it is, and takes it as it is.
-	NoMigrations bool
-	Env          func(string) (string, bool) // as os.LookupEnv
-	Log          *slog.Logger
+	// Existing refuses to make a database file that is not there: a folder that was misspelt is told.
+	Existing bool
+	Schema   Schema
+	Env      func(string) (string, bool) // as os.LookupEnv
+	Log      *slog.Logger
 }
+
+// Schema says what is done about migrations that are pending.
+type Schema int
+
+// What is done about them.
+const (
+	SchemaChecked  Schema = iota // they are an error
+	SchemaMigrated               // they are applied, unless general_settings.disable_prisma_schema_update is on
+	SchemaAsItIs                 // nothing
+)
 
 // ErrNoStore says that nothing names a store.
 var ErrNoStore = errors.New("no store is named: set DATABASE_URL, or name the gateway's data directory with --data-dir")
 
-// OpenOffline opens the store that a gateway with the same configuration uses, and brings its schema up to date.
+// OpenOffline opens the store that a gateway with the same configuration uses.
 func OpenOffline(ctx context.Context, o OfflineOptions) (*Offline, error) {
 	e := newEnviron(o.Env)
 	cfg, found := config.Load(o.ConfigPath, e.outside)
@@ -63,18 +74,23 @@ func OpenOffline(ctx context.Context, o OfflineOptions) (*Offline, error) {
 	if url == "" && o.DataDir == "" {
 		return nil, ErrNoStore
 	}
+	if url == "" && o.Existing {
+		if err := store.FileExists(o.DataDir); err != nil {
+			return nil, fmt.Errorf("there is no database file in %s; name the gateway's data directory with --data-dir, or set DATABASE_URL: %w", o.DataDir, err)
+		}
+	}
 	zone, err := time.LoadLocation(cfg.Litellm.Timezone)
 	if err != nil {
 		return nil, fmt.Errorf("app: litellm_settings.timezone: %w", err)
 	}
 	offline.Store, err = store.Open(ctx, store.Options{URL: url, Dir: o.DataDir, Log: o.Log, Location: zone, Replica: "command-" + telemetry.NewID()})
 	switch {
-	case err != nil || o.NoMigrations:
+	case err != nil || o.Schema == SchemaAsItIs:
 		return offline, err
-	case cfg.General.DisableSchemaUpdate:
-		err = offline.Store.Check(ctx)
-	default:
+	case o.Schema == SchemaMigrated && !cfg.General.DisableSchemaUpdate:
 		err = offline.Store.Migrate(ctx)
+	default:
+		err = offline.Store.Check(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, offline.Close())

@@ -267,7 +267,7 @@ func (a *App) changed(changes []account.Change) {
 	a.rooms.budgets.Changed(changes)
 	for _, c := range changes {
 		switch c.Kind {
-		case account.Models, account.Credentials, account.Settings:
+		case account.Models, account.Credentials, account.Settings, store.Everything:
 			a.reloadSoon()
 			return
 		}

@@ -19,8 +19,8 @@ const database = "database"
 // storedTimeout bounds how long a reload waits for the database.
 const storedTimeout = 10 * time.Second
 
-// stored is what was added to the configuration at run time, as a document that is merged into the file's. It is empty
-// until the store is open, and when nothing was stored.
+// stored is what was added to the configuration at run time, as a document that is merged into the file's; nil when
+// nothing was stored, and until the store is open.
 func (a *App) stored() (*config.Document, error) {
 	s := a.rooms.store
 	if s == nil {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -93,8 +94,25 @@ func (a *App) reloadSoon() {
 	}
 	a.rooms.watching.Go(func() {
 		a.reloading.Store(false) // a change from now on asks for another reload
+		if a.knowsStored() {
+			return
+		}
 		if found, err := a.Reload(); err != nil {
 			a.log.Error("what was changed in the database is not in force", "error", err, "findings", found.Error())
 		}
 	})
+}
+
+// knowsStored reports whether what is stored is what was last read: many changes concern something else.
+func (a *App) knowsStored() bool {
+	stored, err := a.stored()
+	if err != nil {
+		return false // the reload says so
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if stored == nil || a.lastStored == nil {
+		return stored == a.lastStored
+	}
+	return bytes.Equal(stored.Data, a.lastStored.Data)
 }

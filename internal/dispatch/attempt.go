@@ -98,7 +98,6 @@ func (c *call) attempt(ctx context.Context, s *stage, floor int) (f *failure, t 
 	if none != nil {
 		return none, nil
 	}
-	a.name, a.overrides = s.name, s.overrides
 	return c.ask(ctx, a), a.t
 }
 
@@ -111,10 +110,12 @@ func (c *call) pick(ctx context.Context, s *stage, floor int) (*attempt, *failur
 			return nil, none
 		case a == nil:
 			return nil, crossedBudget(c.why)
-		case c.q.Pay == nil:
+		}
+		a.name, a.overrides = s.name, s.overrides
+		if c.q.Pay == nil {
 			return a, nil
 		}
-		err := c.q.Pay(ctx, a.t.Deployment)
+		err := c.q.Pay(ctx, a.target())
 		if err == nil {
 			return a, nil
 		}

@@ -102,7 +102,7 @@ type Query struct {
 	Admit func(alias string) error
 	// Pay is asked before each attempt whether the budgets of the deployment, its provider and the caller bear it, and holds
 	// that of them; nil asks nobody. An error leaves the deployment out of the call; its text says which budget was crossed.
-	Pay func(ctx context.Context, d *Deployment) error
+	Pay func(ctx context.Context, t Target) error
 }
 
 // MockQuery is the mock_* part of a request. The gateway decides who may send it.

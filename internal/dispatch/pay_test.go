@@ -25,7 +25,7 @@ func payRouter(t *testing.T) *Router {
 func TestPay_LeavesDeploymentsOut(t *testing.T) {
 	r := payRouter(t)
 	for range 50 {
-		q := &Query{Alias: "a", Pay: func(_ context.Context, d *Deployment) error {
+		q := &Query{Alias: "a", Pay: func(_ context.Context, d Target) error {
 			if d.ID == "dear" {
 				return errors.New("Exceeded budget for deployment")
 			}
@@ -48,7 +48,7 @@ func TestPay_LeavesDeploymentsOut(t *testing.T) {
 
 func TestPay_NobodyLeft(t *testing.T) {
 	r := payRouter(t)
-	q := &Query{Alias: "a", Pay: func(context.Context, *Deployment) error {
+	q := &Query{Alias: "a", Pay: func(context.Context, Target) error {
 		return errors.New("Exceeded budget for provider oci: 3 >= 2")
 	}}
 	_, out, err := Call(t.Context(), r, q, func(context.Context, Target) (string, error) { return "", nil })
@@ -65,7 +65,7 @@ func TestPay_NobodyLeft(t *testing.T) {
 func TestPay_CallersOwnBudget(t *testing.T) {
 	r := payRouter(t)
 	own := &apierr.Error{Status: 429, Type: "budget_exceeded", Message: "Budget has been exceeded!"}
-	q := &Query{Alias: "a", Pay: func(context.Context, *Deployment) error { return own }}
+	q := &Query{Alias: "a", Pay: func(context.Context, Target) error { return own }}
 	_, _, err := Call(t.Context(), r, q, func(context.Context, Target) (string, error) { return "", nil })
 	var e *apierr.Error
 	if !errors.As(err, &e) || e.Type != "budget_exceeded" || !strings.HasPrefix(e.Message, own.Message) {

@@ -98,7 +98,7 @@ func (q *request) free(model string) bool {
 	}
 	for _, name := range names {
 		deployments := q.snap.Router.Deployments(name)
-		if len(deployments) == 0 || slices.ContainsFunc(deployments, func(d *dispatch.Deployment) bool { return !freeOfCharge(q.snap.Models.rates(d)) }) {
+		if len(deployments) == 0 || slices.ContainsFunc(deployments, func(d *dispatch.Deployment) bool { r := q.snap.Models.rates(d); return !r.Free() }) {
 			return false
 		}
 	}

@@ -55,8 +55,12 @@ func (q *request) answerOnce() error {
 	}
 	parts := jsonscan.Splice(q.reply.Body, members, set, nil)
 
-	if choices, ok := jsonscan.Find(members, "choices"); ok && q.billsChars() {
+	choices, _ := jsonscan.Find(members, "choices")
+	if q.billsChars() {
 		q.written = openai.ChoiceChars(choices)
+	}
+	if !q.rec.UsageKnown && q.op != openai.OpRerank { // whose price is by search
+		q.rec.PromptTokens, q.rec.CompletionTokens, q.rec.Estimated = len(q.raw)/bytesPerToken, int(openai.Said(choices)), true
 	}
 	q.rec.RequestID = openai.StringMember(members, "id")
 	q.keepReply(q.reply.Body)
@@ -120,28 +124,41 @@ func (q *request) count(u openai.Usage) {
 	q.out.Record(u)
 }
 
-// cost prices the call by the rates of the deployment that answered; ok is false where they are not known.
-func (q *request) cost() (money.USD, bool) {
-	if !q.rec.UsageKnown && !q.rec.Estimated {
-		return 0, false
+// cost prices the call by the rates of the deployment that answered, and adds what attempts that failed may have been
+// billed; ok is false where the price is not known.
+func (q *request) cost() (cost money.USD, ok bool) {
+	if q.out != nil && q.out.Deployment != nil {
+		if cost, ok = price.Cost(q.snap.Models.rates(q.out.Deployment), q.used()); !ok {
+			return 0, false
+		}
 	}
-	r := q.snap.Models.rates(q.out.Deployment)
+	if q.billed > 0 {
+		q.rec.Estimated, ok = true, true
+		cost += q.billed
+	}
+	if ok {
+		q.rec.Cost, q.rec.CostKnown = cost, true
+	}
+	return cost, ok
+}
+
+// used is what the call has used: as the upstream has told it, or estimated.
+func (q *request) used() price.Usage {
 	u := price.Usage{
 		Prompt: int64(q.rec.PromptTokens), Cached: int64(q.rec.CachedTokens), CacheWritten: int64(q.rec.CacheWrittenTokens), Completion: int64(q.rec.CompletionTokens),
 		Reasoning: int64(q.rec.ReasoningTokens), PromptAudio: int64(q.usage.AudioInputTokens), CompletionAudio: int64(q.usage.AudioOutputTokens), PromptImage: int64(q.usage.ImageTokens),
+		Queries: q.searches(), Service: q.service(),
 	}
-	if r.InputChar.Known {
-		u.PromptChars = q.chars()
+	if q.rec.UsageKnown || q.rec.Estimated { // else nothing was asked of the upstream that bills by characters
+		r := q.snap.Models.rates(q.out.Deployment)
+		if r.InputChar.Known {
+			u.PromptChars = q.body.Chars()
+		}
+		if r.OutputChar.Known {
+			u.CompletionChars = q.written
+		}
 	}
-	if r.OutputChar.Known {
-		u.CompletionChars = q.written
-	}
-	u.Queries = q.searches()
-	cost, known := price.Cost(r, u)
-	if known {
-		q.rec.Cost, q.rec.CostKnown = cost, true
-	}
-	return cost, known
+	return u
 }
 
 // billsChars reports whether the deployment that answered bills the characters of its answers.

@@ -66,7 +66,7 @@ func (q *request) keepReply(body []byte) {
 
 // keepChunk collects what the first choice of a stream says.
 func (q *request) keepChunk(choices []byte) {
-	if !q.snap.StorePrompts || len(q.said) > longestReply {
+	if !q.snap.StorePrompts || len(q.kept) > longestReply {
 		return
 	}
 	var list []struct {
@@ -76,13 +76,13 @@ func (q *request) keepChunk(choices []byte) {
 		Text string `json:"text"`
 	}
 	if json.Unmarshal(choices, &list) == nil && len(list) > 0 {
-		q.said = append(append(q.said, list[0].Delta.Content...), list[0].Text...)
+		q.kept = append(append(q.kept, list[0].Delta.Content...), list[0].Text...)
 	}
 }
 
 // keepSaid turns what a stream has said into the reply that is kept.
 func (q *request) keepSaid() {
-	if len(q.said) > 0 {
-		q.rec.Reply = []byte(`{"choices":[{"index":0,"message":{"role":"assistant","content":` + string(jsonscan.Text(string(q.said))) + `}}]}`)
+	if len(q.kept) > 0 {
+		q.rec.Reply = []byte(`{"choices":[{"index":0,"message":{"role":"assistant","content":` + string(jsonscan.Text(string(q.kept))) + `}}]}`)
 	}
 }

@@ -23,7 +23,11 @@ func (q *request) dispatch() error {
 		if err != nil {
 			return nil, err
 		}
-		return ask(ctx, q.op, t, body, q.drops(t))
+		reply, err := ask(ctx, q.op, t, body, q.drops(t))
+		if err != nil {
+			q.mayBeBilled(ctx, t, err)
+		}
+		return reply, err
 	})
 	return err
 }
@@ -57,15 +61,24 @@ func (q *request) openStream() error {
 		if err != nil {
 			return nil, err
 		}
-		if q.op == openai.OpChat {
-			return t.Chatter.ChatStream(ctx, body)
+		stream, err := openStream(ctx, q.op, t, body, q.drops(t))
+		if err != nil {
+			q.mayBeBilled(ctx, t, err)
 		}
-		if t.Completer != nil {
-			return t.Completer.CompleteStream(ctx, body)
-		}
-		return completeStreamByChat(ctx, t.Chatter, body, q.drops(t))
+		return stream, err
 	})
 	return err
+}
+
+// openStream makes one streamed call of a deployment, as ask does a unary one.
+func openStream(ctx context.Context, op openai.Operation, t dispatch.Target, body *openai.Request, drop bool) (openai.Stream, error) {
+	if op == openai.OpChat {
+		return t.Chatter.ChatStream(ctx, body)
+	}
+	if t.Completer != nil {
+		return t.Completer.CompleteStream(ctx, body)
+	}
+	return completeStreamByChat(ctx, t.Chatter, body, drop)
 }
 
 // drops reports whether parameters that the deployment does not take are dropped rather than refused.

@@ -48,6 +48,7 @@ type Model struct {
 	Budgets      []budget.Scope // of the deployment and of its provider
 	AccessGroups []string       // model_info.access_groups
 	Stored       bool           // it was added at run time
+	MayThink     bool           // it may bill tokens that it does not show
 }
 
 // Models are the deployments in the order of the configuration. Immutable.

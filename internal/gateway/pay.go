@@ -3,10 +3,11 @@ package gateway
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"tollgate/internal/account"
@@ -18,6 +19,7 @@ import (
 	"tollgate/internal/money"
 	"tollgate/internal/openai"
 	"tollgate/internal/price"
+	"tollgate/internal/provider"
 )
 
 // This file makes sure that a call can be paid for. Before it goes out it holds its worst case of every budget that
@@ -47,7 +49,9 @@ func (q *request) holdBudgets() error {
 	if len(deployments) == 0 {
 		return nil // dispatch refuses the name
 	}
-	q.measure()
+	if err := q.measure(); err != nil {
+		return err
+	}
 	q.slicing = q.extends()
 	var ask budget.Ask
 	for _, d := range deployments {
@@ -67,46 +71,40 @@ func (q *request) holdBudgets() error {
 
 // ask is what a call of d needs of a budget: at most Worst, and at least Least to be of use.
 func (q *request) ask(d *dispatch.Deployment, r price.Rates) (budget.Ask, error) {
-	most := q.longest(d)
-	worst, known := q.size.worth(r, most)
+	s := &q.size
+	most := s.longest(d, q.body)
+	worst, known := s.worth(r, most)
 	if !known {
-		if q.snap.RefuseUnpriced && q.op != openai.OpRerank {
+		if q.snap.RefuseUnpriced {
 			return budget.Ask{}, unpriced(d)
 		}
 		return budget.Ask{}, nil
 	}
-	expected, _ := q.size.expected(r, most)
-	if q.size.output > 0 || !q.size.talks {
-		return budget.Ask{Worst: worst, Expected: expected}, nil
+	ask := budget.Ask{Worst: worst, Expected: s.expected(r, most)}
+	if s.output > 0 || !s.talks {
+		return ask, nil
 	}
 	if q.slicing {
 		most = min(most, slice)
-		worst, _ = q.size.worth(r, most)
+		ask.Worst, _ = s.worth(r, most)
 	}
-	least, _ := q.size.worth(r, min(most, q.leastAnswer(r)))
-	return budget.Ask{Worst: worst, Least: least, Expected: expected}, nil
-}
-
-// freeOfCharge reports whether both prices are zero by the operator's word: LiteLLM asks no budget then.
-func freeOfCharge(r price.Rates) bool {
-	free := func(rate price.Rate) bool { return rate.Known && rate.USD == 0 }
-	return free(r.Input) && free(r.Output)
+	ask.Least, _ = s.worth(r, min(most, q.leastAnswer(r)))
+	return ask, nil
 }
 
 // extends reports whether the call holds slice after slice while it writes. A model that thinks does not: what it has
 // thought shows when it is too late.
 func (q *request) extends() bool {
-	return q.body.Stream && q.size.output == 0 && q.size.talks && !q.snap.EstimateBudgets && !q.thinks()
+	return q.body.Stream && q.size.output == 0 && q.size.talks && !q.snap.EstimateBudgets && !q.thinks(q.deployments())
 }
 
-// thinks reports whether a deployment of the alias bills tokens that it does not show.
-func (q *request) thinks() bool {
-	for _, d := range q.deployments() {
-		if m := q.snap.Models.byID(d.ID); m == nil || m.Entry.Reasoning {
-			return true
-		}
-	}
-	return false
+// thinks reports whether one of the deployments bills tokens that it may not show. Of a model that nobody has described it
+// is not known.
+func (q *request) thinks(deployments []*dispatch.Deployment) bool {
+	return slices.ContainsFunc(deployments, func(d *dispatch.Deployment) bool {
+		m := q.snap.Models.byID(d.ID)
+		return m == nil || m.MayThink
+	})
 }
 
 // leastAnswer is the shortest answer that is worth a call without a cap, in tokens. Between it and the longest one the
@@ -119,65 +117,81 @@ func (q *request) leastAnswer(r price.Rates) int64 {
 		spent, _, _ := q.g.opts.Budgets.Spent(s.Counter)
 		left = min(left, s.Cap-spent)
 	}
-	if q.thinks() || q.size.affords(r, left) >= slice {
+	if q.thinks(q.deployments()) || q.size.affords(r, left) >= slice {
 		return slice
 	}
 	return leastOutput
 }
 
-// payFor holds for one attempt what its deployment may cost: of the budgets of the deployment and its provider, and, for
-// a deployment that is dearer than the ones that were reserved for, more of the caller's own. It is dispatch's Query.Pay.
-func (q *request) payFor(ctx context.Context, d *dispatch.Deployment) error {
+// payFor holds for one attempt what its target may cost: more of the caller's own budgets where the target is dearer than
+// what was reserved for, and the budgets of the deployment, of its provider, and of the model where a fallback serves
+// another one. It is dispatch's Query.Pay.
+func (q *request) payFor(ctx context.Context, t dispatch.Target) error {
 	q.target.Release()
-	q.target, q.outputCap = nil, 0
-	r := q.snap.Models.rates(d)
-	if q.hold != nil && !q.snap.EstimateBudgets {
-		if err := q.fit(ctx, d, r); err != nil {
+	q.target, q.outputCap, q.targetCharges = nil, 0, nil
+	scopes := q.snap.Models.budgetsOf(t.Deployment)
+	if t.Group != q.alias {
+		models, _, charges := q.admission.ForModel(t.Group, q.resolve(t.Group))
+		scopes = append(scopes[:len(scopes):len(scopes)], models...)
+		q.targetCharges = charges
+	}
+	if q.hold == nil && len(scopes) == 0 {
+		return nil
+	}
+	if err := q.measure(); err != nil {
+		return err
+	}
+	s, body, err := q.sizeAt(t)
+	if err != nil {
+		return err
+	}
+	r := q.snap.Models.rates(t.Deployment)
+	most := s.longest(t.Deployment, body)
+	worst, known := s.worth(r, most)
+	if !known {
+		if q.snap.RefuseUnpriced {
+			return unpriced(t.Deployment)
+		}
+		worst = 0
+	}
+	if known && q.hold != nil && !q.snap.EstimateBudgets {
+		if err := q.fit(ctx, &s, r, most, worst); err != nil {
 			return err
 		}
+		if q.outputCap > 0 {
+			worst, _ = s.worth(r, q.outputCap)
+		}
 	}
-	scopes := q.snap.Models.budgetsOf(d)
 	if len(scopes) == 0 {
 		return nil
 	}
-	q.measure()
-	most := q.longest(d)
-	if q.outputCap > 0 {
-		most = q.outputCap
+	q.target, err = q.g.opts.Budgets.Reserve(ctx, scopes, budget.Ask{Worst: worst})
+	var over *budget.Exceeded
+	switch {
+	case errors.As(err, &over) && strings.HasPrefix(over.Message, "Exceeded budget for "): // the deployment's, or its provider's
+		return errors.New(over.Message)
+	case err != nil:
+		return q.refuseBudget(err)
 	}
-	worst, known := q.size.worth(r, most)
-	if !known {
-		worst = 0
-	}
-	hold, err := q.g.opts.Budgets.Reserve(ctx, scopes, budget.Ask{Worst: worst})
-	if err != nil {
-		var over *budget.Exceeded
-		if errors.As(err, &over) {
-			return errors.New(over.Message)
-		}
-		return err
-	}
-	q.target = hold
 	return nil
 }
 
-// fit makes the hold and the answer of d fit each other: the hold grows to what the call costs there, or the answer is
-// capped at what the hold covers where the caller has named no cap.
-func (q *request) fit(ctx context.Context, d *dispatch.Deployment, r price.Rates) error {
-	most := q.longest(d)
-	worst, known := q.size.worth(r, most)
-	if !known || q.hold.Amount() >= worst {
+// fit makes the hold and the answer fit each other: the hold grows to what the call costs at the target, or the answer is
+// capped at what the hold covers where the caller has named no cap. What attempts before may have been billed stays held.
+func (q *request) fit(ctx context.Context, s *size, r price.Rates, most int64, worst money.USD) error {
+	if q.hold.Amount()-q.billed >= worst {
 		return nil
 	}
+	uncapped := s.output == 0 && s.talks
 	needed := worst
-	if q.size.output == 0 && q.size.talks {
-		needed, _ = q.size.worth(r, min(most, q.leastAnswer(r)))
+	if uncapped {
+		needed, _ = s.worth(r, min(most, q.leastAnswer(r)))
 	}
-	if err := q.grow(ctx, needed); err != nil {
+	if err := q.grow(ctx, needed+q.billed); err != nil {
 		return err
 	}
-	if q.size.output == 0 && q.size.talks && !q.slicing {
-		q.outputCap = min(most, q.size.affords(r, q.hold.Amount()))
+	if uncapped && !q.slicing {
+		q.outputCap = min(most, s.affords(r, q.hold.Amount()-q.billed))
 	}
 	return nil
 }
@@ -200,9 +214,10 @@ func (q *request) grow(ctx context.Context, needed money.USD) error {
 	return nil
 }
 
-// capField is the member that caps the answer of an attempt at what its hold covers; ok is false where there is none.
+// capField is the member that caps the answer of an attempt at what its hold covers; ok is false where there is none. It
+// is set only where the body has no cap of its own.
 func (q *request) capField(t dispatch.Target) (jsonscan.Field, bool) {
-	if q.outputCap <= 0 || q.outputCap >= q.longest(t.Deployment) {
+	if q.outputCap <= 0 {
 		return jsonscan.Field{}, false
 	}
 	name := "max_tokens"
@@ -214,26 +229,40 @@ func (q *request) capField(t dispatch.Target) (jsonscan.Field, bool) {
 
 // covers reports whether the hold of a stream covers what it has written and may write before the next look. It grows
 // slice by slice; where nothing is left to grow, the stream must end.
-func (q *request) covers(written int64) bool {
-	if !q.slicing || written < q.covered {
+func (q *request) covers() bool {
+	if !q.slicing || q.said < q.covered {
 		return true
 	}
 	r := q.snap.Models.rates(q.out.Deployment)
-	need, known := q.size.worth(r, ahead(written))
+	need, known := q.size.worth(r, q.said+slice/4)
 	if !known {
 		return true
 	}
-	if more, _ := q.size.worth(r, ahead(written)+slice); q.hold.Amount() < need && !q.hold.Extend(q.ctx, more-q.hold.Amount()) && !q.hold.Extend(q.ctx, need-q.hold.Amount()) {
-		used, _ := q.size.worth(r, written+1)
-		return q.hold.Amount() > used // to the last of what is held
+	need += q.billed
+	more, _ := q.size.worth(r, q.said+slice/4+slice)
+	if held := q.hold.Amount(); held < need && !q.hold.Extend(q.ctx, more+q.billed-held) && !q.hold.Extend(q.ctx, need-held) {
+		used, _ := q.size.worth(r, q.said+1)
+		return held > used+q.billed // to the last of what is held
 	}
-	q.covered = written + slice/8
+	q.covered = q.said + slice/8
 	return true
 }
 
-// ahead is what a stream that has written so many tokens may have used before it is looked at again: the count is an
-// estimate.
-func ahead(written int64) int64 { return written + written/4 + slice/4 }
+// mayBeBilled notes an attempt that failed though its upstream may have worked on it: its prompt is charged.
+func (q *request) mayBeBilled(ctx context.Context, t dispatch.Target, err error) {
+	var upstream *provider.UpstreamError
+	if ctx.Err() == nil && !(errors.As(err, &upstream) && upstream.Billed == provider.MaybeBilled) {
+		return
+	}
+	u := price.Usage{Prompt: int64(len(q.raw) / bytesPerToken)}
+	r := q.snap.Models.rates(t.Deployment)
+	if r.InputChar.Known {
+		u.PromptChars = q.body.Chars()
+	}
+	if cost, known := price.Cost(r, u); known {
+		q.billed += cost
+	}
+}
 
 // takeLimits takes the call's place in the limits on requests, tokens and calls at once.
 func (q *request) takeLimits() error {
@@ -251,8 +280,11 @@ func (q *request) takeLimits() error {
 // expectedTokens is what the call takes of token limits until its usage is known.
 func (q *request) expectedTokens() int64 {
 	output := int64(0)
+	choices := int64(1)
 	if q.talks() {
-		if output = q.namedCap(); output == 0 {
+		s := size{talks: true}
+		_ = s.read(q.body) // what cannot be read is refused where a budget pays, and is an estimate here
+		if output, choices = s.output, s.choices; output == 0 {
 			output = expectedOutput
 			for _, d := range q.deployments() {
 				if d.MaxOutputTokens > 0 {
@@ -261,7 +293,7 @@ func (q *request) expectedTokens() int64 {
 			}
 		}
 	}
-	return q.countedTokens(int64(len(q.raw)/bytesPerToken), output*q.choices())
+	return q.countedTokens(int64(len(q.raw)/bytesPerToken), output*choices)
 }
 
 // countedTokens is the part of a call's tokens that token limits count (token_rate_limit_type).
@@ -335,18 +367,11 @@ func limitHeader(h http.Header, r *limit.Remaining) {
 	}
 }
 
-func unpriced(d *dispatch.Deployment) error {
-	return (&apierr.Error{
-		Status: http.StatusForbidden, Type: "permission_error", Param: "model",
-		Message: fmt.Sprintf("No price is known for the model %s, so a key with a budget may not call it. Set input_cost_per_token and output_cost_per_token on the deployment, or tollgate_settings.refuse_unpriced: false.", d.Alias),
-	}).NoRetry()
-}
-
 // charges are the counters that the call's cost is added to.
 func (q *request) charges() []account.Scope {
 	list := q.admission.Charges
 	if q.out != nil && q.out.Deployment != nil {
-		list = append(list[:len(list):len(list)], account.DeploymentScope(q.out.Deployment.ID), account.ProviderScope(q.out.Deployment.Provider))
+		list = append(slices.Concat(list, q.targetCharges), account.DeploymentScope(q.out.Deployment.ID), account.ProviderScope(q.out.Deployment.Provider))
 	}
 	return list
 }

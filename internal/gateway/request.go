@@ -8,10 +8,12 @@ import (
 	"time"
 
 	"tollgate/internal/access"
+	"tollgate/internal/account"
 	"tollgate/internal/apierr"
 	"tollgate/internal/budget"
 	"tollgate/internal/dispatch"
 	"tollgate/internal/limit"
+	"tollgate/internal/money"
 	"tollgate/internal/openai"
 	"tollgate/internal/provider"
 	"tollgate/internal/record"
@@ -35,16 +37,17 @@ type request struct {
 	admission *access.Admission
 	size      size // filled by measure
 	behind    []*dispatch.Deployment
-	longestOf *dispatch.Deployment // whose longest answer longestIs
-	longestIs int64
 	slicing   bool         // the hold grows while the stream is written
 	covered   int64        // tokens that a stream may have written before its hold is looked at again
 	hold      *budget.Hold // of the caller's budgets; nil without any
 	target    *budget.Hold // of the budgets of the deployment that is asked, and its provider's
 	pass      *limit.Pass
-	outputCap int64 // tokens that an answer is capped at because the hold covers no more; 0 = none
-	raw       []byte
-	body      *openai.Request
+	billed    money.USD // what attempts that failed may have been billed
+	// targetCharges are counters that the cost is added to because a fallback serves another model.
+	targetCharges []account.Scope
+	outputCap     int64 // tokens that an answer is capped at because the hold covers no more; 0 = none
+	raw           []byte
+	body          *openai.Request
 	// asked is the name as the caller wrote it, which the answer's model repeats; "" when the path gave the model.
 	asked string
 	alias string // what is asked of the router
@@ -59,7 +62,9 @@ type request struct {
 	// produced counts the chunks with choices that a stream has given: about one token each; written their characters.
 	produced int
 	written  int64
-	said     []byte  // what a stream has said, where answers are kept
+	volume   int64   // bytes of the choices that a stream has given
+	said     int64   // tokens that a stream has given, on the high side; counted while its hold grows
+	kept     []byte  // what a stream has said, where answers are kept
 	events   *events // of a call that asked for a stream; nil before that is known
 
 	rec record.Call

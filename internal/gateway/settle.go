@@ -87,11 +87,9 @@ func (q *request) report() {
 // the upstream bills that too.
 func (q *request) estimate() {
 	switch {
-	case q.rec.CostKnown || q.out == nil || q.out.Deployment == nil:
+	case q.rec.CostKnown:
 		return
-	case !q.rec.UsageKnown && q.produced == 0:
-		return
-	case !q.rec.UsageKnown:
+	case q.out != nil && q.out.Deployment != nil && q.produced > 0 && !q.rec.UsageKnown:
 		q.rec.PromptTokens, q.rec.CompletionTokens, q.rec.Estimated = len(q.raw)/bytesPerToken, int(q.writtenTokens()), true
 	}
 	q.cost()
@@ -99,7 +97,10 @@ func (q *request) estimate() {
 
 // writtenTokens estimates the tokens that a stream has given: a chunk is mostly one token, and some upstreams put many
 // into one.
-func (q *request) writtenTokens() int64 { return max(int64(q.produced), q.written/bytesPerToken) }
+func (q *request) writtenTokens() int64 {
+	const frame = 70 // bytes of a chunk's choices around its text
+	return max(int64(q.produced), (q.volume-frame*int64(q.produced))/bytesPerToken)
+}
 
 // noteCaller fills in who calls and who pays.
 func (q *request) noteCaller() {

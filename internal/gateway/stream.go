@@ -21,7 +21,7 @@ func (q *request) answerStream() error {
 	q.rec.Status = http.StatusOK
 	q.rec.FirstByte = time.Since(q.rec.Started)
 	q.events.collect(q.stream)
-	c := chunker{chars: q.hold != nil || q.billsChars()}
+	c := chunker{chars: q.billsChars()}
 	if q.mergesReasoning() {
 		c.thinking = thinking{}
 	}
@@ -43,7 +43,7 @@ func (q *request) answerStream() error {
 		if err := q.events.data(text); err != nil {
 			return err
 		}
-		if !q.covers(q.writtenTokens()) && !finishes(text) {
+		if !q.covers() && !finishes(text) {
 			return q.cut(&c)
 		}
 	}
@@ -143,9 +143,13 @@ func (c *chunker) rewrite(q *request, chunk openai.Chunk) ([]byte, error) {
 			empty = string(m.Value) == "[]"
 			if !empty {
 				q.produced++
+				q.volume += int64(len(m.Value))
 				q.keepChunk(m.Value)
 				if c.chars {
 					q.written += openai.ChoiceChars(m.Value)
+				}
+				if q.slicing {
+					q.said += openai.Said(m.Value)
 				}
 			}
 			choices, err := c.tools.mend(m.Value, "delta")

@@ -2,8 +2,13 @@ package gateway
 
 import (
 	"bytes"
+	"fmt"
+	"math"
+	"net/http"
 	"slices"
+	"strconv"
 
+	"tollgate/internal/apierr"
 	"tollgate/internal/dispatch"
 	"tollgate/internal/jsonscan"
 	"tollgate/internal/money"
@@ -14,7 +19,7 @@ import (
 // size bounds what a call can use of an upstream, before anybody has counted it.
 type size struct {
 	prompt  int64 // tokens of the prompt, at most
-	chars   int64 // characters of the prompt
+	chars   int64 // characters of the prompt; 0 = not counted
 	output  int64 // tokens of one answer that the caller allows; 0 = the caller names no cap
 	choices int64 // answers asked for
 	queries int64 // searches, where those are billed
@@ -37,69 +42,137 @@ const (
 	remoteItem = 4096
 	// wrapping bounds the tokens that a provider's template adds to a prompt.
 	wrapping = 256
+	// looksInside is the longest body, in bytes, that is searched for what a call may use. A longer one may use everything;
+	// that it has fewer tokens than bytes makes up for what its URLs lead to.
+	looksInside = 64 << 10
 )
 
 // measure bounds the call, once. A token is at least one byte of text, so the length of the body bounds the prompt
 // whatever the tokenizer; only what a URL leads to must be guessed. It looks at the whole body, so a call that no budget
-// pays for is not measured.
-func (q *request) measure() {
+// pays for is not measured. It refuses numbers that another reader could take for something else than we do: the
+// operator's money depends on them.
+func (q *request) measure() error {
 	if q.size.choices > 0 {
-		return
+		return nil
 	}
-	q.size = size{
-		prompt: int64(len(q.raw)) + wrapping, output: q.namedCap(), choices: q.choices(), queries: q.searches(), talks: q.talks(), chars: -1,
-		kinds: price.Usage{Cached: 1, Reasoning: 1, CacheWritten: 1, PromptAudio: 1, PromptImage: 1, CompletionAudio: 1},
+	s := size{
+		prompt: int64(len(q.raw)) + wrapping, queries: q.searches(), talks: q.talks(),
+		kinds: price.Usage{Cached: 1, Reasoning: 1, CacheWritten: 1, PromptAudio: 1, PromptImage: 1, CompletionAudio: 1, Service: q.service()},
+	}
+	if err := s.read(q.body); err != nil {
+		return badBody(q.op, err)
 	}
 	if len(q.raw) <= looksInside {
-		q.lookInside()
+		s.lookInside(q.raw)
 	}
 	if slices.ContainsFunc(q.deployments(), func(d *dispatch.Deployment) bool { return q.snap.Models.rates(d).InputChar.Known }) {
-		q.size.chars = q.chars()
+		s.chars = q.body.Chars()
 	}
+	q.size = s
+	return nil
 }
 
-// looksInside is the longest body, in bytes, that is searched for what a call may use. A longer one may use everything;
-// that it has fewer tokens than bytes makes up for what its URLs lead to.
-const looksInside = 64 << 10
-
-func (q *request) lookInside() {
-	q.size.prompt += int64(bytes.Count(q.raw, []byte(`"http`))) * remoteItem
-	k := &q.size.kinds
+func (s *size) lookInside(raw []byte) {
+	s.prompt += int64(bytes.Count(raw, []byte(`"http`))) * remoteItem
+	k := &s.kinds
 	for _, kind := range [...]struct {
 		sign  string
 		count *int64
 	}{{"cache_control", &k.CacheWritten}, {"input_audio", &k.PromptAudio}, {"image", &k.PromptImage}, {"modalities", &k.CompletionAudio}} {
-		if !bytes.Contains(q.raw, []byte(kind.sign)) {
+		if !bytes.Contains(raw, []byte(kind.sign)) {
 			*kind.count = 0
 		}
 	}
 }
 
+// capNames are the members that bound an answer. Upstreams differ in which of them they heed, so the largest counts.
+var capNames = []string{"max_tokens", "max_completion_tokens"}
+
+// read takes the numbers of a body that the size of its answer depends on.
+func (s *size) read(body *openai.Request) error {
+	s.output, s.choices = 0, 1
+	if !s.talks {
+		return nil
+	}
+	for _, name := range capNames {
+		n, err := positive(body, name)
+		if err != nil {
+			return err
+		}
+		s.output = max(s.output, n)
+	}
+	for _, name := range [...]string{"n", "best_of"} {
+		n, err := positive(body, name)
+		if err != nil {
+			return err
+		}
+		s.choices = max(s.choices, n)
+	}
+	s.choices = min(s.choices*promptCount(body), mostCounted)
+	return nil
+}
+
+// mostCounted bounds a number of a body, so that no product of two of them overflows; no upstream serves as many.
+const mostCounted = 1 << 24
+
+// positive reads a whole number from 1 up; 0 when there is none.
+func positive(body *openai.Request, name string) (int64, error) {
+	raw, ok := body.Get(name)
+	if !ok || string(raw) == "null" {
+		return 0, nil
+	}
+	f, err := strconv.ParseFloat(string(raw), 64) // as any reader of JSON numbers would: 1e3 is a number
+	if err != nil || f < 1 || f != math.Trunc(f) {
+		return 0, &openai.ParseError{Param: name, Message: fmt.Sprintf("Invalid value for '%s': a call that a budget pays for needs a whole number from 1 up.", name)}
+	}
+	return int64(min(f, mostCounted)), nil
+}
+
+// promptCount is how many prompts a text completion has: each gets answers of its own.
+func promptCount(body *openai.Request) int64 {
+	raw, ok := body.Get("prompt")
+	if !ok || body.Operation != openai.OpCompletion || raw[0] != '[' {
+		return 1
+	}
+	list, err := jsonscan.InnerArray(raw, nil)
+	if err != nil || len(list) == 0 || list[0][0] != '"' && list[0][0] != '[' { // a list of numbers is one prompt of tokens
+		return 1
+	}
+	return int64(len(list))
+}
+
+// service is the class of service that the caller asks for, which may have prices of its own.
+func (q *request) service() price.Service {
+	switch openai.StringMember(q.body.Members, "service_tier") {
+	case "priority":
+		return price.Priority
+	case "flex":
+		return price.Flex
+	}
+	return price.Standard
+}
+
+// sizeAt is the size of the call at a target, and the body that it is asked with: a fallback's entry may change both.
+func (q *request) sizeAt(t dispatch.Target) (size, *openai.Request, error) {
+	if len(t.Overrides) == 0 {
+		return q.size, q.body, nil
+	}
+	body, err := q.body.With(t.Overrides)
+	if err != nil {
+		return size{}, nil, badBody(q.op, err)
+	}
+	s := q.size
+	for _, f := range t.Overrides {
+		s.prompt += int64(len(f.Value))
+	}
+	if err := s.read(body); err != nil {
+		return size{}, nil, badBody(q.op, err)
+	}
+	return s, body, nil
+}
+
 // talks reports whether the operation writes an answer that is billed.
 func (q *request) talks() bool { return q.op == openai.OpChat || q.op == openai.OpCompletion }
-
-// namedCap is the most tokens of one answer that the caller allows; 0 = it does not say.
-func (q *request) namedCap() int64 {
-	if !q.talks() {
-		return 0
-	}
-	f := fields{q: q}
-	return int64(f.whole("max_tokens", "max_completion_tokens"))
-}
-
-// choices is how many answers are asked for.
-func (q *request) choices() int64 {
-	f := fields{q: q}
-	return int64(max(f.whole("n"), f.whole("best_of"), 1))
-}
-
-// chars counts the characters of the prompt.
-func (q *request) chars() int64 {
-	if q.size.chars > 0 {
-		return q.size.chars
-	}
-	return q.body.Chars()
-}
 
 // deployments are those behind the alias.
 func (q *request) deployments() []*dispatch.Deployment {
@@ -125,27 +198,20 @@ func (q *request) searches() int64 {
 	return max((int64(len(documents))+documentsPerSearch-1)/documentsPerSearch, 1)
 }
 
-// longest is how many tokens one answer of a deployment can have, as the call stands.
-func (q *request) longest(d *dispatch.Deployment) int64 {
-	if !q.talks() {
+// longest is how many tokens one answer of a deployment can have when it is asked with body.
+func (s *size) longest(d *dispatch.Deployment, body *openai.Request) int64 {
+	if !s.talks {
 		return 0
 	}
-	if q.longestOf != d { // a provider may have to read the whole body for it
-		q.longestOf, q.longestIs = d, q.findLongest(d)
-	}
-	return q.longestIs
-}
-
-func (q *request) findLongest(d *dispatch.Deployment) int64 {
 	most := int64(d.MaxOutputTokens)
-	if b, ok := d.Chatter.(interface{ MaxOutput(*openai.Request) int }); ok && q.op == openai.OpChat {
+	if b, ok := d.Chatter.(interface{ MaxOutput(*openai.Request) int }); ok && body.Operation == openai.OpChat {
 		// What the provider really sends: it may raise a cap that hidden thinking would use up.
-		if n := int64(b.MaxOutput(q.body)); n > 0 {
+		if n := int64(b.MaxOutput(body)); n > 0 {
 			return n
 		}
 	}
-	if q.size.output > 0 && (most == 0 || q.size.output < most) {
-		return q.size.output
+	if s.output > 0 && (most == 0 || s.output < most) {
+		return s.output
 	}
 	if most == 0 {
 		return unboundedOutput
@@ -155,11 +221,14 @@ func (q *request) findLongest(d *dispatch.Deployment) int64 {
 
 // worth is the most that a call costs at some rates when each answer has output tokens. known is false where a price
 // that it needs is not.
-func (s size) worth(r price.Rates, output int64) (cost money.USD, known bool) {
+func (s *size) worth(r price.Rates, output int64) (cost money.USD, known bool) {
 	u := s.kinds
 	u.Prompt, u.Completion, u.Queries = s.prompt, output*s.choices, s.queries
 	if r.InputChar.Known {
 		u.PromptChars = s.chars
+		if s.chars == 0 { // characters are at most bytes, where they were not counted
+			u.PromptChars = s.prompt
+		}
 	}
 	if r.OutputChar.Known {
 		u.CompletionChars = output * s.choices * charsPerToken
@@ -171,22 +240,31 @@ func (s size) worth(r price.Rates, output int64) (cost money.USD, known bool) {
 const charsPerToken = 8
 
 // expected is what the call is likely to cost.
-func (s size) expected(r price.Rates, most int64) (cost money.USD, known bool) {
-	s.prompt = s.prompt / bytesPerToken
-	output := min(most, expectedOutput)
-	return s.worth(r, output)
+func (s *size) expected(r price.Rates, most int64) money.USD {
+	likely := *s
+	likely.prompt /= bytesPerToken
+	cost, _ := likely.worth(r, min(most, expectedOutput))
+	return cost
 }
 
 // affords is how many tokens each answer may have so that the call costs at most budget.
-func (s size) affords(r price.Rates, budget money.USD) int64 {
+func (s *size) affords(r price.Rates, budget money.USD) int64 {
 	floor, known := s.worth(r, 0)
 	one, _ := s.worth(r, 1)
 	step := one - floor
 	if !known || step <= 0 {
-		return unboundedOutput << 10
+		return mostCounted
 	}
 	if budget <= floor {
 		return 0
 	}
 	return int64((budget - floor) / step)
+}
+
+// unpriced refuses a model whose calls nobody could charge to a budget.
+func unpriced(d *dispatch.Deployment) error {
+	return (&apierr.Error{
+		Status: http.StatusForbidden, Type: "permission_error", Param: "model",
+		Message: fmt.Sprintf("No price is known for the model %s, so a key with a budget may not call it. Set input_cost_per_token and output_cost_per_token on the deployment, or tollgate_settings.refuse_unpriced: false.", d.Alias),
+	}).NoRetry()
 }

@@ -110,3 +110,17 @@ type Usage struct {
 	// Service is how the call was served.
 	Service Service
 }
+
+// Free reports whether a model costs nothing by somebody's word: prompt and answer are priced at zero, and so is
+// everything else that has a price.
+func (r *Rates) Free() bool {
+	if !r.Input.Known || !r.Output.Known || r.Input.USD != 0 || r.Output.USD != 0 {
+		return false
+	}
+	for _, rate := range r.keys() {
+		if rate.USD != 0 {
+			return false
+		}
+	}
+	return true
+}
