@@ -150,7 +150,7 @@ func (a *App) take(b *built) error {
 			Budgets: a.rooms.budgets, Limits: a.rooms.limits, Replica: a.replica, Pages: a.rooms.pages(), Decline: admin.Decline,
 		}
 		if a.rooms.ledger != nil {
-			o.Ledger = a.rooms.ledger
+			o.Ledger, o.Counters = a.rooms.ledger, a.rooms.store
 		}
 		a.gw = gateway.New(o, snapshot)
 		return nil
@@ -265,7 +265,7 @@ func (a *App) replace(cfg *config.Config) (config.Diagnostics, error) {
 
 // Close writes what is not written yet and releases everything, within ctx. Call it when the listeners have drained.
 func (a *App) Close(ctx context.Context) error {
-	err := a.rooms.close(ctx) // without the lock: a reload may be under way
+	err := errors.Join(a.gw.Drain(ctx), a.rooms.close(ctx)) // without the lock: a reload may be under way
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.egress != nil {

@@ -20,7 +20,7 @@ func policy(cfg *config.Config) access.Policy {
 		LegacyStatus: t.CompatStatus == "legacy", ModelDeniedMessage: l.ModelAccessDeniedMessage, ModelGroups: modelGroups(cfg),
 		EnforceUserParam: g.EnforceUserParam, EnforcedParams: g.EnforcedParams, RejectClientTags: g.RejectClientTags,
 		CustomerBudgetID: l.MaxEndUserBudgetID, CustomerBudget: account.Amount(l.MaxEndUserBudget), NoCustomers: l.DisableEndUserTracking,
-		UserBudgetOnTeamKeys: g.SkipUserBudget != nil && !*g.SkipUserBudget,
+		UserBudgetOnTeamKeys: !g.SkipUserBudget,
 		GlobalBudget:         account.Amount(l.MaxBudget), GlobalDuration: l.BudgetDuration, GlobalForMaster: t.BudgetMasterKey,
 		GlobalParallel: g.GlobalMaxParallel, KeyParallel: g.KeyMaxParallel,
 	}

@@ -72,7 +72,7 @@ Without a command it takes LiteLLM's own options and serves on 0.0.0.0, so that 
 	root.Version = version()
 	root.SetVersionTemplate("tollgate {{.Version}}\n")
 	root.AddCommand(newServe(env), newValidate(env), newConfig(env), newSim(env), newDemo(env), newVersion(env), newDocs(env), newPrices(env))
-	for _, group := range []*cobra.Command{newLogin(env), newKeys(env), newTeams(env), newUsers(env), newBudgets(env), newModels(env), newSpend(env)} {
+	for _, group := range []*cobra.Command{newLogin(env), newKeys(env), newTeams(env), newUsers(env), newBudgets(env), newModels(env), newSpend(env), newImport(env), newMigrate(env), newLedger(env), newRotate(env)} {
 		strictUsage(group)
 		root.AddCommand(group)
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -44,7 +45,7 @@ func realGateway(t *testing.T) typed {
 	server := httptest.NewServer(a.Handler())
 	t.Cleanup(func() {
 		server.Close()
-		if err := a.Close(t.Context()); err != nil {
+		if err := a.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})

@@ -160,6 +160,9 @@ func logFound(log *slog.Logger, found config.Diagnostics) {
 	}
 }
 
+// closeTimeout is how long what is not in the ledger yet may take to get there, once the calls have ended.
+const closeTimeout = 15 * time.Second
+
 // listenAndServe serves until ctx ends, then lets the calls under way end.
 func listenAndServe(ctx context.Context, env *Environment, o *serveOptions, a *app.App, log *slog.Logger) error {
 	listener, err := net.Listen("tcp", net.JoinHostPort(o.host, strconv.Itoa(o.port)))
@@ -211,8 +214,11 @@ func listenAndServe(ctx context.Context, env *Environment, o *serveOptions, a *a
 		log.Warn("calls were cut", "error", err)
 	}
 	<-done
+	closing, cancelClosing := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancelClosing()
+	err = a.Close(closing)
 	log.Info("stopped")
-	return errors.Join(a.Close(drained))
+	return err
 }
 
 // watch reloads the configuration on SIGHUP and when its files change, until the function that it returns is called.

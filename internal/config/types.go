@@ -200,7 +200,7 @@ type GeneralSettings struct {
 	Retention           string         `key:"maximum_spend_logs_retention_period"` // a duration such as 30d, or a number of days
 	DisableReservation  bool           `key:"disable_budget_reservation"`
 	FailClosedBudget    bool           `key:"fail_closed_budget_enforcement"`
-	SkipUserBudget      *bool          `key:"skip_user_budget_on_team_key"` // true when absent
+	SkipUserBudget      bool           `key:"skip_user_budget_on_team_key"`
 	EnforceUserParam    bool           `key:"enforce_user_param"`
 	EnforcedParams      []string       `key:"enforced_params"`
 	RejectClientTags    bool           `key:"reject_clientside_metadata_tags"`

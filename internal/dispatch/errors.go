@@ -166,16 +166,16 @@ func (r *Router) noDeployments(g *group, wait time.Duration, cooling []string) *
 	}
 }
 
-// crossedBudget is LiteLLM's answer when the budgets of all deployments, or of their providers, are spent.
+// crossedBudget is LiteLLM's answer when the budgets of all deployments, or of their providers, are spent. The caller's own
+// budget has words of its own.
 func crossedBudget(why error) *failure {
-	f := &failure{
-		kind: unavailable, reason: provider.RateLimit, status: http.StatusTooManyRequests,
-		text: "No deployments available - crossed budget: " + why.Error(), cause: why,
+	f := &failure{kind: unavailable, reason: provider.RateLimit, status: http.StatusTooManyRequests, cause: why}
+	if errors.As(why, &f.own) {
+		f.kind, f.status, f.text = callersOwn, f.own.Status, f.own.Message
+		return f
 	}
-	var own *apierr.Error
-	if errors.As(why, &own) { // the caller's own budget, which has words of its own
-		f.own, f.kind = own, callersOwn
-	}
+	f.text = "No deployments available - crossed budget: " + why.Error()
+	f.own = (&apierr.Error{Status: f.status, Type: "rate_limit_error", Message: f.text}).NoRetry() // it is not for seconds
 	return f
 }
 

@@ -132,11 +132,11 @@ func (q *request) endUser() string {
 			continue
 		}
 		if id := q.r.Header.Get(name); id != "" {
-			return clip(id)
+			return id
 		}
 	}
 	if id := openai.StringMember(q.body.Members, "user"); id != "" {
-		return clip(id)
+		return id
 	}
 	raw, ok := q.body.Get("metadata")
 	if !ok {
@@ -146,7 +146,7 @@ func (q *request) endUser() string {
 	if err != nil {
 		return "" // a text, mostly
 	}
-	return clip(openai.StringMember(metadata, "user_id"))
+	return openai.StringMember(metadata, "user_id")
 }
 
 // chooseModel applies, in LiteLLM's order, the operator's override, the path and the body; then the alias map.

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tollgate/internal/account"
 	"tollgate/internal/jsonscan"
 	"tollgate/internal/money"
 	"tollgate/internal/openai"
@@ -168,7 +169,16 @@ func (q *request) billsChars() bool { return q.snap.Models.rates(q.out.Deploymen
 func (q *request) spendHeaders(h http.Header) {
 	if spent, limit, ok := q.hold.KeySpend(); ok {
 		h["X-Litellm-Key-Spend"] = []string{spent.PythonFloat()}
-		h["X-Litellm-Key-Max-Budget"] = []string{limit.PythonFloat()}
+		if limit < money.Max { // a soft budget alone has no cap
+			h["X-Litellm-Key-Max-Budget"] = []string{limit.PythonFloat()}
+		}
+		return
+	}
+	if q.caller.Key == nil {
+		return
+	}
+	if spent, ok := q.g.spendings.add(account.KeyScope(q.rec.KeyHash), 0); ok {
+		h["X-Litellm-Key-Spend"] = []string{spent.PythonFloat()}
 	}
 }
 

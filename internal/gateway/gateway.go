@@ -4,8 +4,10 @@
 package gateway
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -79,9 +81,10 @@ type Options struct {
 	Metrics  *telemetry.Metrics
 	Budgets  *budget.Book
 	Limits   *limit.Limiter
-	Ledger   Ledger // nil = no call is kept
-	Replica  string // names this process in the ledger
-	Pages    []Page // of other rooms
+	Ledger   Ledger   // nil = no call is kept
+	Counters Counters // nil = nobody knows what keys have spent
+	Replica  string   // names this process in the ledger
+	Pages    []Page   // of other rooms
 	// Decline says why a path that no route has is not served; nil = it is not known either.
 	Decline func(path string) *apierr.Error
 }
@@ -107,11 +110,14 @@ type Gateway struct {
 	mux  *http.ServeMux
 
 	headerNames headerNames
+	underWay    sync.WaitGroup // calls of models, and what they ask in the background
+	spendings   *spendings
 }
 
 // New makes a gateway that serves first.
 func New(opts Options, first *Snapshot) *Gateway {
 	g := &Gateway{opts: opts, mux: http.NewServeMux()}
+	g.spendings = newSpendings(opts.Counters, g.underWay.Go)
 	g.snap.Store(first)
 	g.register(g.allRoutes())
 	return g
@@ -119,6 +125,22 @@ func New(opts Options, first *Snapshot) *Gateway {
 
 // Swap puts a new configuration in force for all requests that start from now on.
 func (g *Gateway) Swap(s *Snapshot) { g.snap.Store(s) }
+
+// Drain returns when no call is under way any more, or when ctx ends. The listeners must be closed before: what has cut
+// the callers off has ended no call yet.
+func (g *Gateway) Drain(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		g.underWay.Wait()
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
 
 // strangerTimeout is how long a body may take whose caller is not known yet, or is refused.
 const strangerTimeout = 30 * time.Second

@@ -88,7 +88,7 @@ func (q *request) ask(d *dispatch.Deployment, r price.Rates) (budget.Ask, error)
 		most = min(most, slice)
 		ask.Worst, _ = s.worth(r, most)
 	}
-	ask.Least, _ = s.worth(r, min(most, q.leastAnswer(r)))
+	ask.Least, _ = s.worth(r, min(most, q.leastAnswer(d, r)))
 	return ask, nil
 }
 
@@ -107,20 +107,25 @@ func (q *request) thinks(deployments []*dispatch.Deployment) bool {
 	})
 }
 
-// leastAnswer is the shortest answer that is worth a call without a cap, in tokens. Between it and the longest one the
-// book chooses, by how many calls share the budget. Where little is left a short answer is better than none, except of a
-// model that thinks, whose short answers are empty.
-func (q *request) leastAnswer(r price.Rates) int64 {
+// leastAnswer is the shortest answer of a deployment that is worth a call without a cap, in tokens. Between it and the
+// longest one the book chooses, by how many calls share the budget. Where little is left a short answer is better than none.
+func (q *request) leastAnswer(d *dispatch.Deployment, r price.Rates) int64 {
 	left := money.Max
 	for i := range q.admission.Budgets {
 		s := &q.admission.Budgets[i]
 		spent, _, _ := q.g.opts.Budgets.Spent(s.Counter)
 		left = min(left, s.Cap-spent)
 	}
-	if q.thinks(q.deployments()) || q.size.affords(r, left) >= slice {
+	if q.size.affords(r, left) >= slice {
 		return slice
 	}
-	return leastOutput
+	capped, err := q.body.With([]jsonscan.Field{{Name: "max_tokens", Value: jsonscan.AppendInt(nil, leastOutput)}})
+	if err != nil {
+		return slice
+	}
+	short := q.size
+	short.output = leastOutput
+	return short.longest(d, capped) // a provider raises caps that thinking would use up
 }
 
 // payFor holds for one attempt what its target may cost: more of the caller's own budgets where the target is dearer than
@@ -155,8 +160,11 @@ func (q *request) payFor(ctx context.Context, t dispatch.Target) error {
 		worst = 0
 	}
 	if known && q.hold != nil && !q.snap.EstimateBudgets {
-		if err := q.fit(ctx, &s, r, most, worst); err != nil {
+		if err := q.fit(ctx, &s, t.Deployment, r, most, worst); err != nil {
 			return err
+		}
+		if q.outputCap == 0 && !q.slicing && !s.bounded(t.Deployment, body) {
+			q.outputCap = most // nobody else bounds it
 		}
 		if q.outputCap > 0 {
 			worst, _ = s.worth(r, q.outputCap)
@@ -169,7 +177,7 @@ func (q *request) payFor(ctx context.Context, t dispatch.Target) error {
 	var over *budget.Exceeded
 	switch {
 	case errors.As(err, &over) && strings.HasPrefix(over.Message, "Exceeded budget for "): // the deployment's, or its provider's
-		return errors.New(over.Message)
+		return errors.New(over.Message + mayCost(over))
 	case err != nil:
 		return q.refuseBudget(err)
 	}
@@ -178,14 +186,14 @@ func (q *request) payFor(ctx context.Context, t dispatch.Target) error {
 
 // fit makes the hold and the answer fit each other: the hold grows to what the call costs at the target, or the answer is
 // capped at what the hold covers where the caller has named no cap. What attempts before may have been billed stays held.
-func (q *request) fit(ctx context.Context, s *size, r price.Rates, most int64, worst money.USD) error {
+func (q *request) fit(ctx context.Context, s *size, d *dispatch.Deployment, r price.Rates, most int64, worst money.USD) error {
 	if q.hold.Amount()-q.billed >= worst {
 		return nil
 	}
 	uncapped := s.output == 0 && s.talks
 	needed := worst
 	if uncapped {
-		needed, _ = s.worth(r, min(most, q.leastAnswer(r)))
+		needed, _ = s.worth(r, min(most, q.leastAnswer(d, r)))
 	}
 	if err := q.grow(ctx, needed+q.billed); err != nil {
 		return err
@@ -228,24 +236,44 @@ func (q *request) capField(t dispatch.Target) (jsonscan.Field, bool) {
 }
 
 // covers reports whether the hold of a stream covers what it has written and may write before the next look. It grows
-// slice by slice; where nothing is left to grow, the stream must end.
+// slice by slice, by smaller ones when a whole one is not to be had; where nothing is left to grow, the stream goes on to
+// the last of what is held and must end then.
 func (q *request) covers() bool {
-	if !q.slicing || q.said < q.covered {
+	switch {
+	case !q.slicing || q.said < q.covered:
 		return true
+	case q.last > 0:
+		return q.said < q.last
 	}
 	r := q.snap.Models.rates(q.out.Deployment)
-	need, known := q.size.worth(r, q.said+slice/4)
+	need, known := q.size.worth(r, q.said+lookAhead)
 	if !known {
 		return true
 	}
-	need += q.billed
-	more, _ := q.size.worth(r, q.said+slice/4+slice)
-	if held := q.hold.Amount(); held < need && !q.hold.Extend(q.ctx, more+q.billed-held) && !q.hold.Extend(q.ctx, need-held) {
-		used, _ := q.size.worth(r, q.said+1)
-		return held > used+q.billed // to the last of what is held
+	if held := q.hold.Amount() - q.billed; held < need {
+		more, _ := q.size.worth(r, q.said+lookAhead+q.step())
+		if !q.hold.Extend(q.ctx, more-held) {
+			if q.tight {
+				q.last = max(q.size.affords(r, held), 1)
+				return q.said < q.last
+			}
+			q.tight = true
+			return q.covers()
+		}
 	}
 	q.covered = q.said + slice/8
 	return true
+}
+
+// lookAhead is how many tokens a stream may write until its hold is looked at again, with room for a count that is wrong.
+const lookAhead = slice / 4
+
+// step is by how many tokens a hold grows.
+func (q *request) step() int64 {
+	if q.tight {
+		return slice / 8
+	}
+	return slice
 }
 
 // mayBeBilled notes an attempt that failed though its upstream may have worked on it: its prompt is charged.
@@ -321,7 +349,24 @@ func (q *request) refuseBudget(err error) error {
 	if q.snap.LegacyStatus {
 		status = http.StatusBadRequest
 	}
-	return (&apierr.Error{Status: status, Type: "budget_exceeded", Message: over.Message}).NoRetry()
+	e := &apierr.Error{Status: status, Type: "budget_exceeded", Message: over.Message + mayCost(over)}
+	e = e.WithHeader("X-Tollgate-Budget-Scope", string(over.Scope.Counter)).WithHeader("X-Tollgate-Budget-Needed", over.Needed.String())
+	if !over.ResetAt.IsZero() {
+		e = e.WithHeader("X-Tollgate-Budget-Reset", over.ResetAt.UTC().Format(time.RFC3339))
+	}
+	return e.NoRetry()
+}
+
+// mayCost says behind LiteLLM's sentence why a call is refused though its budget is not spent.
+func mayCost(over *budget.Exceeded) string {
+	if over.Spent >= over.Cap {
+		return ""
+	}
+	text := ". This call may cost up to " + over.Needed.PythonFloat()
+	if over.Held > 0 {
+		text += ", and calls under way hold " + over.Held.PythonFloat()
+	}
+	return text + "; ask for less with max_tokens, or raise the budget"
 }
 
 // refuseLimit is LiteLLM's answer for a limit on requests, tokens or calls at once.

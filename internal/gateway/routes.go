@@ -100,6 +100,8 @@ func (g *Gateway) allRoutes() []route {
 // call serves a call of a model.
 func (g *Gateway) call(op openai.Operation) func(http.ResponseWriter, *http.Request, *route, string) {
 	return func(w http.ResponseWriter, r *http.Request, rt *route, model string) {
+		g.underWay.Add(1)
+		defer g.underWay.Done()
 		newRequest(g, w, r, rt, op, model).serve()
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"tollgate/internal/account"
 	"tollgate/internal/apierr"
 	"tollgate/internal/record"
 	"tollgate/internal/telemetry"
@@ -73,6 +74,9 @@ func (q *request) book() {
 func (q *request) releaseHolds() {
 	defer q.pass.Close()
 	q.hold.Settle(q.rec.Cost)
+	if q.caller.Key != nil && q.rec.Cost > 0 {
+		q.g.spendings.add(account.KeyScope(q.rec.KeyHash), q.rec.Cost)
+	}
 	q.target.Settle(q.rec.Cost)
 	q.pass.Settle(q.countedTokens(int64(q.rec.PromptTokens), int64(q.rec.CompletionTokens)))
 }

@@ -219,6 +219,15 @@ func (s *size) longest(d *dispatch.Deployment, body *openai.Request) int64 {
 	return most
 }
 
+// bounded reports whether somebody else than us bounds an answer of the deployment: the caller, the model or its provider.
+func (s *size) bounded(d *dispatch.Deployment, body *openai.Request) bool {
+	if !s.talks || s.output > 0 || d.MaxOutputTokens > 0 {
+		return true
+	}
+	b, ok := d.Chatter.(interface{ MaxOutput(*openai.Request) int })
+	return ok && body.Operation == openai.OpChat && b.MaxOutput(body) > 0
+}
+
 // worth is the most that a call costs at some rates when each answer has output tokens. known is false where a price
 // that it needs is not.
 func (s *size) worth(r price.Rates, output int64) (cost money.USD, known bool) {
