@@ -9,6 +9,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -218,8 +219,8 @@ func (a *App) deployment(b *built, m *config.Model) (dispatch.Deployment, gatewa
 	}
 	shown := gateway.Model{
 		Budgets: budgets, AccessGroups: m.Info.AccessGroups, Stored: m.Pos.File == database,
-		MayThink: mayThink(m, entry, listed),
-		ID:       d.ID, Alias: d.Alias, Provider: kind, UpstreamID: upstream, APIBase: apiBase(p), DropParams: spec.DropParams,
+		MayThink: mayThink(m, entry, listed), Defaults: defaultsOf(m),
+		ID: d.ID, Alias: d.Alias, Provider: kind, UpstreamID: upstream, APIBase: apiBase(p), DropParams: spec.DropParams,
 		Mode: mode(m, entry, listed), ModeKnown: listed || m.Info.Mode != "", Rates: rates, Entry: entry,
 		Params: m.Params.Masked(), Info: m.Info.Echo(), RPM: d.RPM, TPM: d.TPM, Supported: supported(d.Chatter),
 		ClientParams: clientParams(p.ClientsideAuthParams), Keepalive: p.Keepalive, KeepaliveOverride: p.AllowKeepaliveOverride, MergeReasoning: p.MergeReasoningContent,
@@ -250,6 +251,22 @@ func mayThink(m *config.Model, entry price.Entry, listed bool) bool {
 		return said
 	}
 	return entry.Reasoning || !listed
+}
+
+// defaultsOf are the parameters of an entry that the size of an answer depends on.
+func defaultsOf(m *config.Model) gateway.Defaults {
+	whole := func(names ...string) (most int64) {
+		for _, name := range names {
+			if f, err := strconv.ParseFloat(fmt.Sprint(m.Params.Masked()[name]), 64); err == nil && f >= 1 {
+				most = max(most, int64(min(f, 1<<24)))
+			}
+		}
+		return most
+	}
+	return gateway.Defaults{
+		Choices: whole("n", "best_of"), Output: whole("max_tokens", "max_completion_tokens"),
+		DropsCap: slices.Contains(m.Params.AdditionalDropParams, "max_tokens") || slices.Contains(m.Params.AdditionalDropParams, "max_completion_tokens"),
+	}
 }
 
 // sayUncounted warns of prices of an entry that no cost is made of.

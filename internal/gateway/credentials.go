@@ -108,8 +108,8 @@ func (q *request) outgoing(t dispatch.Target) (dispatch.Target, *openai.Request,
 		return t, nil, err
 	}
 	overrides := t.Overrides
-	if f, ok := q.capField(t); ok {
-		overrides = append(overrides[:len(overrides):len(overrides)], f)
+	if caps := q.capFields(t); len(caps) > 0 {
+		overrides = append(overrides[:len(overrides):len(overrides)], caps...)
 	}
 	body, err := q.body.With(overrides)
 	if err != nil {

@@ -49,6 +49,14 @@ type Model struct {
 	AccessGroups []string       // model_info.access_groups
 	Stored       bool           // it was added at run time
 	MayThink     bool           // it may bill tokens that it does not show
+	Defaults     Defaults       // what the deployment adds to calls
+}
+
+// Defaults are the parameters of a deployment that the size of an answer depends on.
+type Defaults struct {
+	Choices  int64 // n or best_of where the caller gives none; 0 = none
+	Output   int64 // max_tokens where the caller gives none; 0 = none
+	DropsCap bool  // caps do not reach the upstream (additional_drop_params)
 }
 
 // Models are the deployments in the order of the configuration. Immutable.

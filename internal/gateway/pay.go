@@ -71,8 +71,11 @@ func (q *request) holdBudgets() error {
 
 // ask is what a call of d needs of a budget: at most Worst, and at least Least to be of use.
 func (q *request) ask(d *dispatch.Deployment, r price.Rates) (budget.Ask, error) {
-	s := &q.size
-	most := s.longest(d, q.body)
+	s, body, err := q.sizeAt(dispatch.Target{Deployment: d})
+	if err != nil {
+		return budget.Ask{}, err
+	}
+	most := s.longest(d, body)
 	worst, known := s.worth(r, most)
 	if !known {
 		if q.snap.RefuseUnpriced {
@@ -81,7 +84,7 @@ func (q *request) ask(d *dispatch.Deployment, r price.Rates) (budget.Ask, error)
 		return budget.Ask{}, nil
 	}
 	ask := budget.Ask{Worst: worst, Expected: s.expected(r, most)}
-	if s.output > 0 || !s.talks {
+	if s.output > 0 || !s.talks || s.uncappable {
 		return ask, nil
 	}
 	if q.slicing {
@@ -163,7 +166,7 @@ func (q *request) payFor(ctx context.Context, t dispatch.Target) error {
 		if err := q.fit(ctx, &s, t.Deployment, r, most, worst); err != nil {
 			return err
 		}
-		if q.outputCap == 0 && !q.slicing && !s.bounded(t.Deployment, body) {
+		if q.outputCap == 0 && !q.slicing && !s.uncappable && !s.bounded(t.Deployment, body) {
 			q.outputCap = most // nobody else bounds it
 		}
 		if q.outputCap > 0 {
@@ -190,7 +193,7 @@ func (q *request) fit(ctx context.Context, s *size, d *dispatch.Deployment, r pr
 	if q.hold.Amount()-q.billed >= worst {
 		return nil
 	}
-	uncapped := s.output == 0 && s.talks
+	uncapped := s.output == 0 && s.talks && !s.uncappable
 	needed := worst
 	if uncapped {
 		needed, _ = s.worth(r, min(most, q.leastAnswer(d, r)))
@@ -222,17 +225,21 @@ func (q *request) grow(ctx context.Context, needed money.USD) error {
 	return nil
 }
 
-// capField is the member that caps the answer of an attempt at what its hold covers; ok is false where there is none. It
-// is set only where the body has no cap of its own.
-func (q *request) capField(t dispatch.Target) (jsonscan.Field, bool) {
+// capFields are the members that cap the answer of an attempt at what its hold covers, none where nothing is to be capped.
+// They are set only where the body has no cap of its own.
+func (q *request) capFields(t dispatch.Target) []jsonscan.Field {
 	if q.outputCap <= 0 {
-		return jsonscan.Field{}, false
+		return nil
 	}
-	name := "max_tokens"
-	if q.op == openai.OpChat && (t.Provider == "openai" || t.Provider == "azure") {
-		name = "max_completion_tokens" // all that their newest models take
+	number := jsonscan.AppendInt(nil, q.outputCap)
+	older, newer := jsonscan.Field{Name: "max_tokens", Value: number}, jsonscan.Field{Name: "max_completion_tokens", Value: number}
+	if q.op != openai.OpChat || t.Provider != "openai" && t.Provider != "azure" {
+		return []jsonscan.Field{older}
 	}
-	return jsonscan.Field{Name: name, Value: jsonscan.AppendInt(nil, q.outputCap)}, true
+	if m := q.snap.Models.byID(t.ID); m != nil && m.APIBase != "" && t.Provider == "openai" {
+		return []jsonscan.Field{older, newer} // somebody else's server, which may know either name
+	}
+	return []jsonscan.Field{newer} // all that OpenAI's newest models take
 }
 
 // covers reports whether the hold of a stream covers what it has written and may write before the next look. It grows
@@ -240,21 +247,29 @@ func (q *request) capField(t dispatch.Target) (jsonscan.Field, bool) {
 // the last of what is held and must end then.
 func (q *request) covers() bool {
 	switch {
-	case !q.slicing || q.said < q.covered:
+	case q.hold == nil || q.snap.EstimateBudgets || q.said < q.covered:
 		return true
 	case q.last > 0:
 		return q.said < q.last
 	}
+	all := q.size
+	all.choices = 1 // what is counted is said by all of them together
 	r := q.snap.Models.rates(q.out.Deployment)
-	need, known := q.size.worth(r, q.said+lookAhead)
+	need, known := all.worth(r, q.said+lookAhead)
 	if !known {
+		q.covered = mostCounted
 		return true
 	}
-	if held := q.hold.Amount() - q.billed; held < need {
-		more, _ := q.size.worth(r, q.said+lookAhead+q.step())
+	held := q.hold.Amount() - q.billed
+	if !q.slicing { // the upstream was given a cap: only one that does not heed it comes here
+		q.last = max(2*all.affords(r, held), slice)
+		return true
+	}
+	if held < need {
+		more, _ := all.worth(r, q.said+lookAhead+q.step())
 		if !q.hold.Extend(q.ctx, more-held) {
 			if q.tight {
-				q.last = max(q.size.affords(r, held), 1)
+				q.last = max(all.affords(r, held), 1)
 				return q.said < q.last
 			}
 			q.tight = true

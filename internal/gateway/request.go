@@ -39,6 +39,8 @@ type request struct {
 	behind    []*dispatch.Deployment
 	slicing   bool         // the hold grows while the stream is written
 	covered   int64        // tokens that a stream may have written before its hold is looked at again
+	tight     bool         // a whole slice was not to be had
+	last      int64        // tokens at which the stream must end, since its hold does not grow; 0 = it grows, or nobody has looked
 	hold      *budget.Hold // of the caller's budgets; nil without any
 	target    *budget.Hold // of the budgets of the deployment that is asked, and its provider's
 	pass      *limit.Pass

@@ -148,7 +148,7 @@ func (c *chunker) rewrite(q *request, chunk openai.Chunk) ([]byte, error) {
 				if c.chars {
 					q.written += openai.ChoiceChars(m.Value)
 				}
-				if q.slicing {
+				if q.hold != nil {
 					q.said += openai.Said(m.Value)
 				}
 			}

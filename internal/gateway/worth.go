@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"tollgate/internal/apierr"
 	"tollgate/internal/dispatch"
@@ -24,6 +25,8 @@ type size struct {
 	choices int64 // answers asked for
 	queries int64 // searches, where those are billed
 	talks   bool  // the operation writes an answer that is billed
+	// uncappable is true where no cap reaches the upstream.
+	uncappable bool
 	// kinds are 1 for each kind of token that may occur and has a price of its own.
 	kinds price.Usage
 }
@@ -62,6 +65,11 @@ func (q *request) measure() error {
 	if err := s.read(q.body); err != nil {
 		return badBody(q.op, err)
 	}
+	for _, name := range dearer {
+		if _, ok := q.body.Get(name); ok {
+			return badBody(q.op, &openai.ParseError{Param: name, Message: fmt.Sprintf("Unsupported parameter: '%s' lets the upstream choose what is billed, so a call that a budget pays for may not have it.", name)})
+		}
+	}
 	if len(q.raw) <= looksInside {
 		s.lookInside(q.raw)
 	}
@@ -85,8 +93,12 @@ func (s *size) lookInside(raw []byte) {
 	}
 }
 
-// capNames are the members that bound an answer. Upstreams differ in which of them they heed, so the largest counts.
-var capNames = []string{"max_tokens", "max_completion_tokens"}
+// capNames are the members that bound an answer, and countNames those that ask for several, OCI's own spellings among
+// them. Upstreams differ in which of them they heed, so the largest counts.
+var (
+	capNames   = []string{"max_tokens", "max_completion_tokens", "maxTokens", "maxCompletionTokens"}
+	countNames = []string{"n", "best_of", "numGenerations"}
+)
 
 // read takes the numbers of a body that the size of its answer depends on.
 func (s *size) read(body *openai.Request) error {
@@ -101,7 +113,7 @@ func (s *size) read(body *openai.Request) error {
 		}
 		s.output = max(s.output, n)
 	}
-	for _, name := range [...]string{"n", "best_of"} {
+	for _, name := range countNames {
 		n, err := positive(body, name)
 		if err != nil {
 			return err
@@ -111,6 +123,9 @@ func (s *size) read(body *openai.Request) error {
 	s.choices = min(s.choices*promptCount(body), mostCounted)
 	return nil
 }
+
+// dearer are members by which a caller has the upstream call other models, or tools that are billed apart (OpenRouter's).
+var dearer = []string{"models", "route", "plugins"}
 
 // mostCounted bounds a number of a body, so that no product of two of them overflows; no upstream serves as many.
 const mostCounted = 1 << 24
@@ -143,32 +158,51 @@ func promptCount(body *openai.Request) int64 {
 
 // service is the class of service that the caller asks for, which may have prices of its own.
 func (q *request) service() price.Service {
-	switch openai.StringMember(q.body.Members, "service_tier") {
-	case "priority":
-		return price.Priority
-	case "flex":
-		return price.Flex
+	for _, name := range [...]string{"service_tier", "serviceTier"} {
+		switch strings.ToLower(openai.StringMember(q.body.Members, name)) {
+		case "priority":
+			return price.Priority
+		case "flex":
+			return price.Flex
+		}
 	}
 	return price.Standard
 }
 
-// sizeAt is the size of the call at a target, and the body that it is asked with: a fallback's entry may change both.
+// sizeAt is the size of the call at a target, and the body that it is asked with: a fallback's entry may change both, and
+// the deployment has defaults of its own.
 func (q *request) sizeAt(t dispatch.Target) (size, *openai.Request, error) {
-	if len(t.Overrides) == 0 {
-		return q.size, q.body, nil
+	s, body := q.size, q.body
+	if len(t.Overrides) > 0 {
+		var err error
+		if body, err = q.body.With(t.Overrides); err != nil {
+			return size{}, nil, badBody(q.op, err)
+		}
+		for _, f := range t.Overrides {
+			s.prompt += int64(len(f.Value))
+		}
+		if err := s.read(body); err != nil {
+			return size{}, nil, badBody(q.op, err)
+		}
 	}
-	body, err := q.body.With(t.Overrides)
-	if err != nil {
-		return size{}, nil, badBody(q.op, err)
-	}
-	s := q.size
-	for _, f := range t.Overrides {
-		s.prompt += int64(len(f.Value))
-	}
-	if err := s.read(body); err != nil {
-		return size{}, nil, badBody(q.op, err)
-	}
+	s.apply(q.snap.Models.byID(t.ID), t.Deployment)
 	return s, body, nil
+}
+
+// apply takes what the deployment adds to a call of its own.
+func (s *size) apply(m *Model, d *dispatch.Deployment) {
+	if m == nil || !s.talks {
+		return
+	}
+	s.choices = max(s.choices, min(m.Defaults.Choices, mostCounted))
+	switch {
+	case m.Defaults.DropsCap:
+		s.output, s.uncappable = 0, true
+	case s.output == 0:
+		s.output = m.Defaults.Output
+	case m.MayThink && d.Completer == nil: // a provider raises caps that thinking would use up, for completions made of chats too
+		s.output = max(s.output, slice)
+	}
 }
 
 // talks reports whether the operation writes an answer that is billed.
