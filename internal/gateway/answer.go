@@ -193,7 +193,7 @@ func (q *request) replyHeaders(h http.Header, meta openai.Meta) {
 	}
 	h["X-Litellm-Key-Spend"] = []string{"0.0"}
 	q.spendHeaders(h)
-	q.limitHeaders(h)
+	q.g.limitHeaders(h, q.pass.Remaining())
 	if key := q.caller.Key; key != nil {
 		limitOfKey(h, "X-Litellm-Key-Rpm-Limit", key.RPMLimit)
 		limitOfKey(h, "X-Litellm-Key-Tpm-Limit", key.TPMLimit)

@@ -110,6 +110,7 @@ type Gateway struct {
 	mux  *http.ServeMux
 
 	headerNames headerNames
+	limitNames  sync.Map       // *limitNames by limitKind
 	underWay    sync.WaitGroup // calls of models, and what they ask in the background
 	spendings   *spendings
 }

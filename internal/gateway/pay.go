@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/textproto"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -314,7 +312,7 @@ func (q *request) takeLimits() error {
 	}
 	pass, err := q.g.opts.Limits.Admit(q.ctx, q.admission.Limits, q.expectedTokens())
 	if err != nil {
-		return refuseLimit(err)
+		return q.refuseLimit(err)
 	}
 	q.pass = pass
 	return nil
@@ -385,46 +383,15 @@ func mayCost(over *budget.Exceeded) string {
 }
 
 // refuseLimit is LiteLLM's answer for a limit on requests, tokens or calls at once.
-func refuseLimit(err error) error {
+func (q *request) refuseLimit(err error) error {
 	var over *limit.Exceeded
 	if !errors.As(err, &over) {
 		return err
 	}
 	e := (&apierr.Error{Status: http.StatusTooManyRequests, Type: "throttling_error", Message: over.Error()}).WithRetryAfter(over.RetryAfter)
 	e = e.WithHeader("Rate_limit_type", string(over.Type)).WithHeader("Reset_at", over.ResetAt.UTC().Format(time.DateTime))
-	h := http.Header{}
-	limitHeader(h, &limit.Remaining{Descriptor: over.Descriptor, Type: over.Type, Limit: over.Limit, Remaining: over.Remaining, ResetAt: over.ResetAt})
-	for name, values := range h {
-		e = e.WithHeader(name, values[0])
-	}
+	q.g.limitHeaders(e.Header, []limit.Remaining{{Descriptor: over.Descriptor, Type: over.Type, Limit: over.Limit, Remaining: over.Remaining, ResetAt: over.ResetAt}})
 	return e
-}
-
-// limitHeaders tell how the call's limits stand: each under LiteLLM's names, the tightest under OpenAI's as well.
-func (q *request) limitHeaders(h http.Header) {
-	list := q.pass.Remaining()
-	for i := range list {
-		limitHeader(h, &list[i])
-	}
-}
-
-func limitHeader(h http.Header, r *limit.Remaining) {
-	if r.Type == limit.Parallel {
-		return
-	}
-	n, left := strconv.FormatInt(r.Limit, 10), strconv.FormatInt(r.Remaining, 10)
-	name := textproto.CanonicalMIMEHeaderKey("x-ratelimit-" + r.Descriptor + "-")
-	kind := textproto.CanonicalMIMEHeaderKey(string(r.Type))
-	h[name+"Limit-"+kind] = []string{n}
-	h[name+"Remaining-"+kind] = []string{left}
-	if before, err := strconv.ParseInt(h.Get("X-Ratelimit-Remaining-"+kind), 10, 64); err == nil && before <= r.Remaining {
-		return
-	}
-	h["X-Ratelimit-Limit-"+kind] = []string{n}
-	h["X-Ratelimit-Remaining-"+kind] = []string{left}
-	if wait := time.Until(r.ResetAt); wait > 0 {
-		h["X-Ratelimit-Reset-"+kind] = []string{strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10) + "s"}
-	}
 }
 
 // charges are the counters that the call's cost is added to.

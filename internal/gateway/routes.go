@@ -15,7 +15,7 @@ func (g *Gateway) routes() []route {
 	const (
 		public = access.Public
 		models = access.Models
-		admin  = access.Admin
+		view   = access.AdminView
 	)
 	return []route{
 		{access.Route{Method: "POST", Path: "/v1/chat/completions", Permission: models, Summary: "Answer a chat, in one piece or as a stream."}, chat},
@@ -53,8 +53,8 @@ func (g *Gateway) routes() []route {
 		{access.Route{Method: "OPTIONS", Path: "/health/liveliness", Permission: public, Summary: "As GET."}, g.page(g.liveness)},
 		{access.Route{Method: "GET", Path: "/health/readiness", Permission: public, Summary: "Say whether calls can be served."}, g.page(g.readiness)},
 		{access.Route{Method: "OPTIONS", Path: "/health/readiness", Permission: public, Summary: "As GET."}, g.page(g.readiness)},
-		{access.Route{Method: "GET", Path: "/health", Permission: admin, Summary: "Call every deployment once and say which answer."}, g.page(g.health)},
-		{access.Route{Method: "GET", Path: "/metrics", Permission: admin, Summary: "Metrics in Prometheus' text format."}, g.page(g.metrics)},
+		{access.Route{Method: "GET", Path: "/health", Permission: view, Summary: "Call every deployment once and say which answer."}, g.page(g.health)},
+		{access.Route{Method: "GET", Path: "/metrics", Permission: view, Summary: "Metrics in Prometheus' text format."}, g.page(g.metrics)},
 
 		{access.Route{Method: "GET", Path: "/", Permission: public, Summary: "A short page that says what this is."}, g.page(g.root)},
 		{access.Route{Method: "GET", Path: "/openapi.json", Permission: public, Summary: "This description."}, g.page(g.openAPI)},
