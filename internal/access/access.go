@@ -99,6 +99,7 @@ func (g *Gate) Admit(route *Route, r *http.Request) (Identity, *apierr.Error) {
 	if err := g.checkPermission(route, &who); err != nil {
 		return Identity{}, err
 	}
+	who.gate = g
 	return who, nil
 }
 
@@ -153,7 +154,7 @@ func (g *Gate) identify(r *http.Request) (Identity, *apierr.Error) {
 func (g *Gate) Authenticate(ctx context.Context, key string) (Identity, *apierr.Error) {
 	// Hashing first makes the comparison independent of the length and content of what was sent.
 	sum := sha256.Sum256([]byte(key))
-	if g.HasMasterKey() && subtle.ConstantTimeCompare(sum[:], g.master[:]) == 1 {
+	if g.isMaster(sum) {
 		return Identity{Role: ProxyAdmin, Name: masterName}, nil
 	}
 	if g.opts.Tokens != nil && looksSigned(key) {
@@ -167,6 +168,11 @@ func (g *Gate) Authenticate(ctx context.Context, key string) (Identity, *apierr.
 		return g.notFound(key, err)
 	}
 	return record.identity, nil
+}
+
+// isMaster reports whether it is the hash of the master key.
+func (g *Gate) isMaster(sum [sha256.Size]byte) bool {
+	return g.HasMasterKey() && subtle.ConstantTimeCompare(sum[:], g.master[:]) == 1
 }
 
 // admitKeyless serves callers on this machine alone: without a master key everybody who can reach the port

@@ -18,8 +18,12 @@ const maxTags = 64
 // longestName bounds the name of a customer or a tag, in bytes.
 const longestName = 1024
 
-// wanted is one name that a call asks for, and what the router serves it as ("" when that is not to be judged).
-type wanted struct{ name, group string }
+// wanted is one name that a call asks for, and what the router serves it as ("" when that is not to be judged). alias is
+// the key's own name for it, where the caller wrote that.
+type wanted struct{ name, group, alias string }
+
+// shown is the name as refusals give it.
+func (w wanted) shown() string { return cmp.Or(w.alias, w.name) }
 
 // admission is one call on its way through AdmitModel.
 type admission struct {
@@ -82,6 +86,7 @@ func (a *admission) free() bool {
 func newAdmission(g *Gate, id *Identity, call *ModelCall) *admission {
 	nobody := new(payer)
 	a := &admission{g: g, id: id, call: call, out: &Admission{EndUser: call.EndUser}, key: nobody, team: nobody, user: nobody, org: nobody, member: nobody, customer: nobody}
+	a.out.of = a
 	if a.out.EndUser == "" && id.Token != nil {
 		a.out.EndUser = id.Token.EndUser
 	}
@@ -93,9 +98,9 @@ func newAdmission(g *Gate, id *Identity, call *ModelCall) *admission {
 	return a
 }
 
-// rename applies the key's aliases and then the team's, and says what each list is asked for. The key's list is asked for
-// the name as the caller wrote it, since its aliases are the key's own names, and the others for what stands behind it; a
-// name that the team itself gives a model needs no place in its lists or its keys'.
+// rename applies the key's aliases and then the team's, and says what each list is asked for. The key's list may have what
+// stands behind an alias of the key, or the alias itself, and the others must have what stands behind it; a name that the
+// team itself gives a model needs no place in its lists or its keys'.
 func (a *admission) rename() {
 	asked := a.call.Model
 	own, model := asked, asked
@@ -109,7 +114,7 @@ func (a *admission) rename() {
 	}
 	a.out.Model = model
 
-	behind := wanted{model, a.group(model)}
+	behind := wanted{name: model, group: a.group(model)}
 	a.ofOthers = behind
 	switch {
 	case teams:
@@ -117,10 +122,10 @@ func (a *admission) rename() {
 	case asked == model:
 		a.ofKey, a.ofTeam, a.ofMember = behind, behind, behind
 	default:
-		a.ofKey, a.ofTeam, a.ofMember = wanted{name: asked}, behind, behind
+		a.ofKey, a.ofTeam, a.ofMember = wanted{behind.name, behind.group, asked}, behind, behind
 	}
 	for _, name := range a.call.Fallbacks {
-		a.fallbacks = append(a.fallbacks, wanted{name, a.group(name)})
+		a.fallbacks = append(a.fallbacks, wanted{name: name, group: a.group(name)})
 	}
 	a.called = append(make([]string, 0, 3), asked)
 	for _, name := range [...]string{model, behind.group} {

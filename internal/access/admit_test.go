@@ -151,20 +151,24 @@ func TestAdmitModel_LegacyAndOwnText(t *testing.T) {
 	wantRefusal(t, err, 401, "key_model_access_denied", "Ask the desk for b.")
 }
 
-// A key's alias is the key's own name for a model, a team's is one for all of its keys. What stands behind a key's alias
-// is for the lists above the key to judge.
+// A key's alias is the key's own name for a model, a team's is one for all of its keys. An alias of the key passes the key's
+// list by what stands behind it, as in LiteLLM's documented use (models ["my-free-tier"], aliases {"mistral-7b":
+// "my-free-tier"}), or by itself; the lists above the key judge what stands behind it.
 func TestAdmitModel_Aliases(t *testing.T) {
 	k := virtual(callersKey, func(k *account.Key) {
-		k.Models, k.Aliases, k.TeamID = []string{"mine"}, account.JSON(`{"mine": "big", "other": "big"}`), "t"
+		k.Models, k.Aliases, k.TeamID = []string{"mine", "free-tier", "oci/*"}, account.JSON(`{"mine": "big", "other": "big", "mistral-7b": "free-tier", "oci/x": "big"}`), "t"
 	})
-	team := &account.Team{TeamID: "t", Models: []string{"small", "big"}, ModelAliases: map[string]string{"ours": "hidden"}}
+	team := &account.Team{TeamID: "t", Models: []string{"small", "big", "free-tier"}, ModelAliases: map[string]string{"ours": "hidden"}}
 	m := newMemory(k, team)
 	g, d := gate(m, access.Policy{}, synced)
 	for _, tt := range []struct{ asked, want, refusal string }{
 		{"mine", "big", ""},
+		{"mistral-7b", "free-tier", ""},
+		{"free-tier", "free-tier", ""},
 		{"ours", "hidden", ""},
 		{"big", "", "key not allowed"},
-		{"other", "", "key not allowed"},
+		{"other", "", "Tried to access other"},
+		{"oci/x", "", "Tried to access oci/x"}, // a pattern opens no alias
 	} {
 		out, err := call(g, callersKey, access.ModelCall{Model: tt.asked})
 		switch {

@@ -60,18 +60,22 @@ func (a *admission) budgets() {
 // fitUser adds the user's budgets: to a key of a team only where the operator wants them there too, with the text that
 // LiteLLM has for this case.
 func (a *admission) fitUser() {
-	switch {
-	case a.id.personal():
-		a.fit(a.user.caps)
-		a.fitModels(a.user)
-	case a.g.opts.Policy.UserBudgetOnTeamKeys:
-		at := len(a.out.Budgets)
-		a.fit(a.user.caps)
+	if !a.holdsUser() {
+		return
+	}
+	at := len(a.out.Budgets)
+	a.fit(a.user.caps)
+	if !a.id.personal() {
 		for i := range a.out.Budgets[at:] {
 			a.out.Budgets[at+i].Refusal = "Budget has been exceeded! User=" + a.id.UserID() + refusalOf
 		}
-		a.fitModels(a.user)
 	}
+	a.fitModels(a.user)
+}
+
+// holdsUser reports whether the call must fit into its user's budgets.
+func (a *admission) holdsUser() bool {
+	return a.id.personal() || a.g.opts.Policy.UserBudgetOnTeamKeys
 }
 
 func (a *admission) fit(scopes []budget.Scope) { a.out.Budgets = append(a.out.Budgets, scopes...) }

@@ -2,6 +2,7 @@ package access
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"time"
 
 	"tollgate/internal/account"
@@ -28,6 +29,7 @@ type Identity struct {
 	// Token tells what a signed bearer token claims; nil for other callers.
 	Token *Claims
 
+	gate     *Gate   // that has admitted the caller to a page; else nil
 	record   *Record // nil for the master key and for nobody
 	open     bool    // of a public route: nobody was asked
 	fallback bool    // the store did not answer, and the operator lets such callers in
@@ -35,6 +37,12 @@ type Identity struct {
 
 // IsMaster reports whether the caller has shown the master key.
 func (id *Identity) IsMaster() bool { return id.Name == masterName && id.record == nil }
+
+// KnowsMaster reports whether key is the master key of the gate that has admitted the caller to a page: no other key can have
+// its value.
+func (id *Identity) KnowsMaster(key string) bool {
+	return id.gate != nil && id.gate.isMaster(sha256.Sum256([]byte(key)))
+}
 
 // UserID is the user who calls, "" when the key belongs to none.
 func (id *Identity) UserID() string {

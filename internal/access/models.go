@@ -17,13 +17,21 @@ type models struct {
 	extra  []string // what stored access groups add to the list
 }
 
-// allows reports whether the list lets a call of a name pass. An alias of the router's that the list
+// allows reports whether the list lets a call of a name pass. An alias, the key's or the router's, that the list
 // names itself is enough; else what stands behind it must be allowed, so that an alias opens nothing.
 func (m *models) allows(w wanted) bool {
+	if w.alias != "" && m.names(w.alias) {
+		return true
+	}
 	if w.group == "" || w.group == w.name || strings.Contains(w.group, "*") {
 		return m.holds(w.name)
 	}
-	return slices.Contains(m.list, w.name) || slices.Contains(m.extra, w.name) || m.holds(w.group)
+	return m.names(w.name) || m.holds(w.group)
+}
+
+// names reports whether the list has the name itself.
+func (m *models) names(name string) bool {
+	return slices.Contains(m.list, name) || slices.Contains(m.extra, name)
 }
 
 // denied is the first of the names that the list does not let pass.
@@ -42,7 +50,7 @@ func (m *models) denied(first wanted, rest []wanted) (wanted, bool) {
 // check refuses the first of the names that the list does not let pass.
 func (m *models) check(first wanted, rest []wanted) *apierr.Error {
 	if w, denied := m.denied(first, rest); denied {
-		return m.refuse(w.name)
+		return m.refuse(w.shown())
 	}
 	return nil
 }

@@ -56,4 +56,6 @@ type Admission struct {
 	EndUser string          // the call's, else the one that a signed token names
 	// Metadata is the key's, for the ledger's row; nil when it has none.
 	Metadata account.JSON
+
+	of *admission // what it was made by; nil of one that another package made
 }

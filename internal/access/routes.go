@@ -69,6 +69,12 @@ func (r *Route) InGroup(group string) bool {
 	return below(r.Path, families[group])
 }
 
+// IsRouteGroup reports whether it is LiteLLM's name of a group of routes.
+func IsRouteGroup(name string) bool {
+	_, family := families[name]
+	return family || name == "llm_api_routes" || name == "openai_routes" || name == "public_routes"
+}
+
 // below reports whether path is one of the roots or under one.
 func below(path string, roots []string) bool {
 	return slices.ContainsFunc(roots, func(root string) bool {

@@ -117,12 +117,37 @@ func (a *API) updateBudget(ctx context.Context, c *call, in budgetRequest) (any,
 		if err := in.apply(c, b); err != nil {
 			return err
 		}
-		return tx.replace(ctx, before, b)
+		if err := tx.replace(ctx, before, b); err != nil {
+			return err
+		}
+		return tx.followSoftBudget(ctx, before, b)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return rowOf(b), nil
+}
+
+// followSoftBudget changes the soft_budget of keys that tell the same as their budget told.
+func (t *change) followSoftBudget(ctx context.Context, before, b *account.Budget) error {
+	if before.SoftBudget == b.SoftBudget || before.SoftBudget.None() {
+		return nil
+	}
+	keys, _, err := find[account.Key](ctx, t, account.Keys, account.Filter{Equal: map[string]any{"budget_id": b.BudgetID}})
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		if k.SoftBudget != before.SoftBudget {
+			continue
+		}
+		was := copyOf(k)
+		k.SoftBudget = b.SoftBudget
+		if err := t.replace(ctx, was, k); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func budgetMissing(id string) *apierr.Error {

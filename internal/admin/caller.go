@@ -16,10 +16,12 @@ type caller struct {
 	key    *account.Key  // nil for the master key and for tokens
 	team   *account.Team // of the key; nil for none
 	stands string        // the team that a token stands for; "" for none
+	// isMaster reports whether a key is the master key; nil where the gateway itself calls.
+	isMaster func(key string) bool
 }
 
 func callerOf(who *access.Identity) caller {
-	c := caller{role: who.Role, hash: who.KeyHash(), user: who.UserID(), key: who.Key, team: who.Team}
+	c := caller{role: who.Role, hash: who.KeyHash(), user: who.UserID(), key: who.Key, team: who.Team, isMaster: who.KnowsMaster}
 	if c.role == account.TeamRole {
 		c.stands = who.TeamID()
 	}
@@ -36,6 +38,17 @@ func (c *caller) seesAll() bool { return c.isAdmin() || c.role == account.ProxyA
 // that stand for a team or a customer write nothing.
 func (c *caller) mayManage() bool {
 	return c.isAdmin() || c.user != "" && slices.Contains([]account.Role{account.InternalUser, account.OrgAdmin}, c.role)
+}
+
+// dashboardTeam is the team of the keys of LiteLLM's admin pages, which stand for a login and not for a team.
+const dashboardTeam = "litellm-dashboard"
+
+// bound is the key that bounds what the caller may give to keys; nil for admins, for tokens, and for the login to admin pages.
+func (c *caller) bound() *account.Key {
+	if c.isAdmin() || c.key == nil || c.key.TeamID == dashboardTeam {
+		return nil
+	}
+	return c.key
 }
 
 // id is the name of the caller in stamps and in the audit log.

@@ -29,8 +29,8 @@ func (in *customerFields) apply(c *call, cu *account.Customer) *apierr.Error {
 	if m := in.DefaultModel.Value; m != "" && !slices.Contains(c.api.opts.Models.Aliases(), m) {
 		return named("default_model", refuse(422, "Default Model not on proxy. Configure via `/model/new` or config.yaml. Default_model=%s, proxy_model_names=%s", m, pythonList(c.api.opts.Models.Aliases())))
 	}
-	if in.Spend.Given() && in.Spend.Value.Negative() {
-		return named("spend", badRequest("spend cannot be negative. Received: %s", pythonFloat(in.Spend.Value)))
+	if err := checkSpend(in.Spend); err != nil {
+		return err
 	}
 	set(&cu.Alias, in.Alias)
 	set(&cu.Blocked, in.Blocked)
@@ -52,7 +52,7 @@ func (in *customerFields) write(ctx context.Context, tx *change, before, cu *acc
 	if b != nil {
 		cu.BudgetID = b.BudgetID
 	}
-	if cu.ObjectPermissionID, err = tx.attachRights(ctx, cu.ObjectPermissionID, in.ObjectPermission); err != nil {
+	if err := checkRights(ctx, tx, cu.ObjectPermissionID, in.ObjectPermission); err != nil {
 		return err
 	}
 	scope := account.CustomerScope(cu.UserID)

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"net/http"
 	"strings"
 
 	"tollgate/internal/apierr"
@@ -61,8 +60,7 @@ var declined = []struct{ prefix, why string }{
 func Decline(path string) *apierr.Error {
 	for _, d := range declined {
 		if rest, ok := strings.CutPrefix(path, d.prefix); ok && (rest == "" || rest[0] == '/') {
-			e := &apierr.Error{Status: http.StatusNotImplemented, Type: "not_implemented_error", Message: d.prefix + " is not supported, because " + d.why + "."}
-			return e.NoRetry()
+			return badRequest("%s is not supported, because %s.", d.prefix, d.why).NoRetry()
 		}
 	}
 	return nil

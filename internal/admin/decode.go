@@ -2,7 +2,6 @@ package admin
 
 import (
 	"encoding/json"
-	"fmt"
 	"math"
 	"net/http"
 	"reflect"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"tollgate/internal/account"
+	"tollgate/internal/apierr"
 )
 
 // Opt is a field of a request that may be absent, null or set.
@@ -272,7 +272,7 @@ func fieldsOf(t reflect.Type, def string) []field {
 type decoded struct {
 	ignored  []string // names of fields that the request type does not have, sorted
 	problems []problem
-	declined string // the refusal of the first field that the gateway has not; "" = none
+	declined *apierr.Error // the refusal of the first field that the gateway has not; nil = none
 }
 
 // decodeInto fills the request value to from the members of a body, the query and the path.
@@ -292,8 +292,8 @@ func decodeInto(to reflect.Value, fields []field, body map[string]json.RawMessag
 		case holdsNUL(raw):
 			d.problems = append(d.problems, problem{Loc: []any{f.in, f.name}, Msg: "Value must not contain the NUL character", Type: "value_error"})
 		case f.declined != "":
-			if d.declined == "" && meaningful(raw) {
-				d.declined = fmt.Sprintf("%q is not supported, because %s", f.name, f.declined)
+			if d.declined == nil && meaningful(raw) {
+				d.declined = notSupported(f.name, f.declined)
 			}
 		default:
 			m, _ := target.Addr().Interface().(member)

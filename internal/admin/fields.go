@@ -68,8 +68,6 @@ var keyRights = []right{
 	{"user_id", "AOTMU", "AOT"},
 	{"team_id", "AOTMU", "AOT"},
 	{"organization_id", "AO", "AO"},
-	{"project_id", "AOT", "AOT"},
-	{"agent_id", "AOT", "AOT"},
 	{"max_parallel_requests", "AOTMU", "AOTMU"},
 	{"tpm_limit", "AOTMU", "AOTMU"},
 	{"rpm_limit", "AOTMU", "AOTMU"},
@@ -87,11 +85,9 @@ var keyRights = []right{
 	{"service_account_id", "AOTM", "A"},
 	{"temp_budget_increase", "AOT", "AOT"},
 	{"temp_budget_expiry", "AOT", "AOT"},
-	{"router_settings", "AOT", "AOT"},
 	{"allowed_routes", "AOTMU", "AOTMU"},
 	{"allowed_cache_controls", "AOTMU", "AOTMU"},
 	{"access_group_ids", "AOT", "AOT"},
-	{"object_permission", "AOT", "AOT"},
 	{"auto_rotate", "AOTMU", "AOTMUW"},
 	{"rotation_interval", "AOTMU", "AOTMUW"},
 }
@@ -121,9 +117,7 @@ var teamRights = []right{
 	{"tpm_limit_type", "AO", "AO"},
 	{"rpm_limit_type", "AO", "AO"},
 	{"blocked", "AO", "AO"},
-	{"router_settings", "AO", "AO"},
 	{"access_group_ids", "AO", "AO"},
-	{"object_permission", "AO", "AO"},
 	{"team_member_permissions", "AO", "AOT"},
 	{"default_team_member_models", "AO", "AOT"},
 	{"team_member_budget", "AO", "AOT"},
@@ -150,12 +144,12 @@ var foldedFields = []string{
 }
 
 // columnFields name the fields that write a column of another name.
-var columnFields = map[string]string{"expires": "duration", "object_permission_id": "object_permission"}
+var columnFields = map[string]string{"expires": "duration"}
 
-// computed are columns that nobody writes: the gateway computes them.
+// computed are columns that nobody writes: the gateway computes them, or they mean nothing here (unserved.go).
 var computed = []string{
 	"token", "key_id", "key_name", "budget_reset_at", "last_active", "rotation_count", "last_rotation_at", "key_rotation_at", "config", "permissions",
-	"policies", "admins", "members", "created_at", "created_by", "updated_at", "updated_by",
+	"policies", "admins", "members", "created_at", "created_by", "updated_at", "updated_by", "project_id", "agent_id", "router_settings", "object_permission_id",
 }
 
 // changed lists the fields in which two objects differ, sorted.

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -18,18 +19,27 @@ type ceiling struct {
 	models    []string
 	maxBudget account.Amount
 	limits    account.Limits
-	strict    bool // an empty list of models is more than this list, for nothing else bounds it
+	// key is set where nothing else bounds what the ceiling is about: a bound that is taken away is more than its, too.
+	key *account.Key
 }
 
-// within refuses what a caller who is no proxy admin changes in a key beyond its bounds.
-// names are the fields that the caller changes.
-func (c *call) within(ctx context.Context, r account.Reader, k *account.Key, team *account.Team, names []string) *apierr.Error {
+// keyCeiling is a key as a ceiling.
+func keyCeiling(who string, k *account.Key, models []string) ceiling {
+	return ceiling{who: who, models: models, maxBudget: k.MaxBudget, limits: k.Limits, key: k}
+}
+
+// within refuses what a caller who is no proxy admin changes in a key beyond its bounds. before is nil for a new key, and names
+// are the fields that the caller changes.
+func (c *call) within(ctx context.Context, r account.Reader, before, k *account.Key, rel relation, team *account.Team, names []string) *apierr.Error {
 	if c.who.isAdmin() {
 		return nil
 	}
 	ceilings, err := c.ceilings(ctx, r, k, team)
 	if err != nil {
 		return shown(err)
+	}
+	if made := givenTo(&c.who, before, rel); made != nil {
+		ceilings = append(ceilings, keyCeiling("the key as it was made for you", made, made.Models))
 	}
 	for _, top := range ceilings {
 		if err := c.under(&top, k, names); err != nil {
@@ -43,10 +53,16 @@ func (c *call) within(ctx context.Context, r account.Reader, k *account.Key, tea
 			}
 		}
 	}
-	if slices.Contains(names, "object_permission") && k.TeamID == "" {
-		return named("object_permission", forbidden("object_permission can only be set on keys of a team. Your role=%s", c.who.role))
+	return c.routesWithin(k, names, ceilings)
+}
+
+// givenTo is the key as it was, where somebody else has made it for the caller: its holder may narrow it, and not widen it.
+func givenTo(who *caller, before *account.Key, rel relation) *account.Key {
+	leads := rel&(asAdmin|asOrgAdmin|asTeamAdmin|asMember) != 0
+	if before == nil || leads || before.CreatedBy == "" || before.CreatedBy == who.id() {
+		return nil
 	}
-	return c.routesWithin(k, names)
+	return before
 }
 
 // ceilings are the bounds of a key: its team's or, where it has none, its user's, and those of the key that calls, itself too.
@@ -63,8 +79,8 @@ func (c *call) ceilings(ctx context.Context, r account.Reader, k *account.Key, t
 			all = append(all, ceiling{who: "the user", models: user.Models, maxBudget: user.MaxBudget, limits: user.Limits})
 		}
 	}
-	if own := c.who.key; own != nil {
-		all = append(all, ceiling{who: "the key that you call with", models: c.who.models(), maxBudget: own.MaxBudget, strict: len(own.Models) > 0})
+	if own := c.who.bound(); own != nil {
+		all = append(all, keyCeiling("the key that you call with", own, c.who.models()))
 	}
 	return all, nil
 }
@@ -73,7 +89,7 @@ func (c *call) ceilings(ctx context.Context, r account.Reader, k *account.Key, t
 func (c *call) under(top *ceiling, k *account.Key, names []string) *apierr.Error {
 	if slices.Contains(names, "models") {
 		models := k.Models
-		if top.strict && len(models) == 0 {
+		if top.key != nil && len(top.key.Models) > 0 && len(models) == 0 {
 			models = []string{account.AllProxyModels}
 		}
 		if bad, ok := c.modelsWithin(models, top.models); !ok {
@@ -87,8 +103,8 @@ func (c *call) under(top *ceiling, k *account.Key, names []string) *apierr.Error
 			}
 		}
 	}
-	if !top.maxBudget.None() && slices.Contains(names, "max_budget") && k.MaxBudget.Float64() > top.maxBudget.Float64() {
-		return named("max_budget", forbidden("max_budget=%s is greater than the max_budget=%s of %s", pythonFloat(k.MaxBudget), pythonFloat(top.maxBudget), top.who))
+	if err := top.overBudget(k, names); err != nil {
+		return err
 	}
 	for _, limit := range []struct {
 		name      string
@@ -100,6 +116,50 @@ func (c *call) under(top *ceiling, k *account.Key, names []string) *apierr.Error
 	} {
 		if limit.key != nil && limit.most != nil && *limit.key > *limit.most && slices.Contains(names, limit.name) {
 			return named(limit.name, forbidden("%s=%d is greater than the %s=%d of %s", limit.name, *limit.key, limit.name, *limit.most, top.who))
+		}
+	}
+	if err := top.overModelLimits(k, names); err != nil || top.key == nil {
+		return err
+	}
+	return c.widens(top, k, names)
+}
+
+// overBudget refuses the amounts of a key that exceed the ceiling's: the budget, those of windows, and those of models.
+func (top *ceiling) overBudget(k *account.Key, names []string) *apierr.Error {
+	if top.maxBudget.None() {
+		return nil
+	}
+	amounts := map[string][]account.Amount{"max_budget": {k.MaxBudget}}
+	for _, w := range k.BudgetLimits {
+		amounts["budget_limits"] = append(amounts["budget_limits"], w.MaxBudget)
+	}
+	for _, model := range slices.Sorted(maps.Keys(k.ModelMaxBudget)) {
+		amounts["model_max_budget"] = append(amounts["model_max_budget"], k.ModelMaxBudget[model].BudgetLimit)
+	}
+	for _, name := range []string{"max_budget", "budget_limits", "model_max_budget"} {
+		for _, amount := range amounts[name] {
+			if slices.Contains(names, name) && amount.Float64() > top.maxBudget.Float64() {
+				return named(name, forbidden("%s=%s is greater than the max_budget=%s of %s", name, pythonFloat(amount), pythonFloat(top.maxBudget), top.who))
+			}
+		}
+	}
+	return nil
+}
+
+// overModelLimits refuses limits of single models that exceed the ceiling's limits.
+func (top *ceiling) overModelLimits(k *account.Key, names []string) *apierr.Error {
+	for _, limit := range []struct {
+		name, of string
+		most     *int64
+	}{{"model_tpm_limit", "tpm_limit", top.limits.TPMLimit}, {"model_rpm_limit", "rpm_limit", top.limits.RPMLimit}} {
+		if limit.most == nil || !slices.Contains(names, limit.name) {
+			continue
+		}
+		limits, _ := modelLimits(k.Metadata[limit.name])
+		for _, model := range slices.Sorted(maps.Keys(limits)) {
+			if limits[model] > *limit.most {
+				return named(limit.name, forbidden("%s=%d of %q is greater than the %s=%d of %s", limit.name, limits[model], model, limit.of, *limit.most, top.who))
+			}
 		}
 	}
 	return nil
@@ -161,21 +221,34 @@ var openRouteGroups = []string{
 
 // routesWithin refuses routes that only an admin may give, and those that the key that calls does not have itself
 // (CVE-2026-47101: a low user stored allowed_routes ["/*"]).
-func (c *call) routesWithin(k *account.Key, names []string) *apierr.Error {
+func (c *call) routesWithin(k *account.Key, names []string, ceilings []ceiling) *apierr.Error {
 	if !slices.Contains(names, "allowed_routes") {
 		return nil
-	}
-	own := c.who.key
-	if own != nil && len(own.AllowedRoutes) > 0 && len(k.AllowedRoutes) == 0 {
-		return named("allowed_routes", forbidden("allowed_routes: the key that you call with may not call every route. Only allowed to call routes: %s", pythonList(own.AllowedRoutes)))
 	}
 	for _, route := range k.AllowedRoutes {
 		path := strings.HasPrefix(route, "/") && route != "/*" && !strings.HasPrefix(route, "/config")
 		if !path && !slices.Contains(openRouteGroups, route) {
 			return named("allowed_routes", forbidden("You are not allowed to set allowed_routes=%s. Your role=%s", pythonList(k.AllowedRoutes), c.who.role))
 		}
-		if own != nil && len(own.AllowedRoutes) > 0 && !routeWithin(route, own.AllowedRoutes) {
-			return named("allowed_routes", forbidden("allowed_routes: the key that you call with may not call %q. Only allowed to call routes: %s", route, pythonList(own.AllowedRoutes)))
+	}
+	for i := range ceilings {
+		if err := ceilings[i].overRoutes(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (top *ceiling) overRoutes(k *account.Key) *apierr.Error {
+	if top.key == nil || len(top.key.AllowedRoutes) == 0 {
+		return nil
+	}
+	if len(k.AllowedRoutes) == 0 {
+		return named("allowed_routes", forbidden("allowed_routes: %s may not call every route. Only allowed to call routes: %s", top.who, pythonList(top.key.AllowedRoutes)))
+	}
+	for _, route := range k.AllowedRoutes {
+		if !routeWithin(route, top.key.AllowedRoutes) {
+			return named("allowed_routes", forbidden("allowed_routes: %s may not call %q. Only allowed to call routes: %s", top.who, route, pythonList(top.key.AllowedRoutes)))
 		}
 	}
 	return nil
@@ -188,11 +261,11 @@ func routeWithin(route string, all []string) bool {
 	})
 }
 
-// inherit gives a new key of somebody who is no proxy admin what the key that calls is bound by, where the request is silent:
-// else a key for one model, or for a few routes, could make itself a sibling without bounds.
+// inherit gives a new key of somebody who is no proxy admin the models and routes of the key that calls, where the request is
+// silent: else a key for one model, or for a few routes, could make itself a sibling without bounds. tighten does the rest.
 func (c *call) inherit(in *keyFields) {
-	own := c.who.key
-	if c.who.isAdmin() || own == nil {
+	own := c.who.bound()
+	if own == nil {
 		return
 	}
 	if len(in.Models.Value) == 0 && len(own.Models) > 0 && !slices.Contains(own.Models, account.AllTeamModels) {
@@ -201,7 +274,6 @@ func (c *call) inherit(in *keyFields) {
 	if len(in.AllowedRoutes.Value) == 0 && in.KeyType.Or("default") == "default" && len(own.AllowedRoutes) > 0 {
 		in.AllowedRoutes = give(slices.Clone(own.AllowedRoutes))
 	}
-	fillOpt(&in.MaxBudget, own.MaxBudget, own.MaxBudget.None())
 }
 
 // callingRoutes are what a key may call that somebody else than its user was shown, beside proxy admins: a key acts for its user,

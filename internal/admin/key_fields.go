@@ -3,6 +3,7 @@ package admin
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"tollgate/internal/access"
 	"tollgate/internal/account"
@@ -73,13 +74,15 @@ type modelBudgetIn struct {
 
 // apply writes the given fields to a key. Null and absent ones stay.
 func (in *keyFields) apply(c *call, k *account.Key) *apierr.Error {
+	if err := in.unserved(k); err != nil {
+		return err
+	}
+	rotation := rotationOf(k)
 	setID(&k.KeyAlias, in.KeyAlias)
 	setID(&k.BudgetID, in.BudgetID)
 	setID(&k.UserID, in.UserID)
 	setID(&k.TeamID, in.TeamID)
 	setID(&k.OrganizationID, in.OrganizationID)
-	setID(&k.ProjectID, in.ProjectID)
-	setID(&k.AgentID, in.AgentID)
 	set(&k.Models, in.Models)
 	set(&k.MaxBudget, in.MaxBudget)
 	set(&k.SoftBudget, in.SoftBudget)
@@ -89,13 +92,14 @@ func (in *keyFields) apply(c *call, k *account.Key) *apierr.Error {
 	setPtr(&k.Blocked, in.Blocked)
 	set(&k.AllowedCacheCtrl, in.AllowedCacheCtrl)
 	set(&k.AccessGroupIDs, in.AccessGroupIDs)
-	set(&k.AutoRotate, in.AutoRotate)
 	setJSON(&k.Aliases, in.Aliases)
-	setJSON(&k.RouterSettings, in.RouterSettings)
 	if err := in.applyRoutes(k); err != nil {
 		return err
 	}
 	if err := in.applyTimes(c, k); err != nil {
+		return err
+	}
+	if err := in.applyRotation(c, k, rotation); err != nil {
 		return err
 	}
 	if err := in.applyBudgets(c, k); err != nil {
@@ -113,9 +117,6 @@ func (in *keyFields) beside() []string {
 	if in.Spend.Given() && in.Spend.Value.Float64() != 0 {
 		names = append(names, "spend")
 	}
-	if in.ObjectPermission.Given() {
-		names = append(names, "object_permission")
-	}
 	return names
 }
 
@@ -129,9 +130,15 @@ func (in *keyFields) applyRoutes(k *account.Key) *apierr.Error {
 			k.AllowedRoutes = routes
 		}
 	}
-	if in.AllowedRoutes.Given() && (len(in.AllowedRoutes.Value) > 0 || !in.KeyType.Given()) {
-		k.AllowedRoutes = in.AllowedRoutes.Value
+	if !in.AllowedRoutes.Given() || len(in.AllowedRoutes.Value) == 0 && in.KeyType.Given() {
+		return nil
 	}
+	for _, entry := range in.AllowedRoutes.Value {
+		if !slices.Contains(k.AllowedRoutes, entry) && !strings.HasPrefix(entry, "/") && entry != "*" && !access.IsRouteGroup(entry) {
+			return named("allowed_routes", badRequest("allowed_routes: %s is neither a path, such as /v1/chat/completions or /spend/*, nor a group of routes, such as llm_api_routes. The key could call nothing by it.", quote(entry)))
+		}
+	}
+	k.AllowedRoutes = in.AllowedRoutes.Value
 	return nil
 }
 
@@ -153,6 +160,21 @@ func (in *keyFields) applyTimes(c *call, k *account.Key) *apierr.Error {
 			k.BudgetDuration = ""
 		}
 	}
+	return nil
+}
+
+// rotation is how a key rotates by itself.
+type rotation struct {
+	auto     bool
+	interval string
+}
+
+func rotationOf(k *account.Key) rotation { return rotation{k.AutoRotate, k.RotationInterval} }
+
+// applyRotation writes how the key rotates by itself. Unless that differs from before the next time stays: else whoever writes
+// the key again and again, as Terraform does, would put it off for ever.
+func (in *keyFields) applyRotation(c *call, k *account.Key, before rotation) *apierr.Error {
+	set(&k.AutoRotate, in.AutoRotate)
 	if in.RotationInterval.Given() {
 		if _, err := c.expiry("rotation_interval", in.RotationInterval.Value); err != nil {
 			return err
@@ -162,10 +184,10 @@ func (in *keyFields) applyTimes(c *call, k *account.Key) *apierr.Error {
 	if k.AutoRotate && noDuration(k.RotationInterval) {
 		return named("rotation_interval", badRequest("rotation_interval is required when auto_rotate is true"))
 	}
-	if in.AutoRotate.Given() || in.RotationInterval.Given() {
-		return scheduleRotation(c, k)
+	if rotationOf(k) == before {
+		return nil
 	}
-	return nil
+	return scheduleRotation(c, k)
 }
 
 // scheduleRotation computes when a key is rotated next.
@@ -183,10 +205,13 @@ func (in *keyFields) applyBudgets(c *call, k *account.Key) *apierr.Error {
 	for _, given := range []struct {
 		name   string
 		amount Opt[account.Amount]
-	}{{"max_budget", in.MaxBudget}, {"soft_budget", in.SoftBudget}, {"spend", in.Spend}} {
+	}{{"max_budget", in.MaxBudget}, {"soft_budget", in.SoftBudget}} {
 		if given.amount.Given() && given.amount.Value.Negative() {
 			return named(given.name, badRequest("%s cannot be negative. Received: %s", given.name, pythonFloat(given.amount.Value)))
 		}
+	}
+	if err := checkSpend(in.Spend); err != nil {
+		return err
 	}
 	if in.BudgetLimits.Given() {
 		windows, err := c.windows(in.BudgetLimits.Value, k.BudgetLimits)

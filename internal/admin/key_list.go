@@ -251,9 +251,14 @@ func (in *keyListRequest) teamsFilter(teams []string) account.Filter {
 	return f
 }
 
-// pageOfKeys is one page of a union of sets. One set, which is what admins see, is cut by the store.
+// pageOfKeys is one page of a union of sets. One set, which is what admins see, is cut by the store, unless logins to LiteLLM's
+// admin pages have left keys there: those are not listed.
 func (a *API) pageOfKeys(ctx context.Context, sets []account.Filter, p page, by string, desc bool) ([]*account.Key, int, error) {
-	if len(sets) == 1 {
+	logins, err := a.logins(ctx, sets[0])
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(sets) == 1 && !logins {
 		f := sets[0]
 		f.Sort, f.Desc, f.Limit, f.Offset = by, desc, p.size, p.offset()
 		return find[account.Key](ctx, a.opts.Store, account.Keys, f)
@@ -266,6 +271,17 @@ func (a *API) pageOfKeys(ctx context.Context, sets []account.Filter, p page, by 
 		return nil, 0, err
 	}
 	return cut(keys, p), len(keys), nil
+}
+
+// logins reports whether a set has keys of logins to admin pages that it does not ask for by their team.
+func (a *API) logins(ctx context.Context, f account.Filter) (bool, error) {
+	if f.Equal["team_id"] != nil || f.In != nil {
+		return false, nil
+	}
+	f.Equal, f.Limit = maps.Clone(f.Equal), 1
+	f.Equal["team_id"] = dashboardTeam
+	n, err := a.opts.Store.Find(ctx, account.Keys, f, func([]byte) error { return nil })
+	return n > 0, err
 }
 
 // union are the keys that are in any of the sets, each once.
@@ -281,7 +297,7 @@ func (a *API) union(ctx context.Context, sets []account.Filter) ([]*account.Key,
 			return nil, err
 		}
 		for _, k := range keys {
-			if !seen[k.Token] {
+			if !seen[k.Token] && (k.TeamID != dashboardTeam || f.Equal["team_id"] == dashboardTeam) {
 				seen[k.Token] = true
 				all = append(all, k)
 			}

@@ -102,6 +102,9 @@ func (c *call) makeKey(ctx context.Context, tx *change, in keyGenerateRequest, a
 	if !c.who.mayManage() {
 		return nil, forbidden("You are not allowed to create keys. Your role=%s. Keys are created by a user or an admin.", c.who.role)
 	}
+	if err := checkRights(ctx, tx, "", in.ObjectPermission); err != nil {
+		return nil, err
+	}
 	asked := &account.Key{}
 	if err := in.apply(c, asked); err != nil {
 		return nil, err
@@ -118,7 +121,7 @@ func (c *call) makeKey(ctx context.Context, tx *change, in keyGenerateRequest, a
 	if err := c.settings.KeyGeneration.check(c, asked, c.teamRole(team), given(&in)); err != nil {
 		return nil, err
 	}
-	if err := c.within(ctx, tx, asked, team, append(names, in.beside()...)); err != nil {
+	if err := c.within(ctx, tx, nil, asked, rel, team, append(names, in.beside()...)); err != nil {
 		return nil, err
 	}
 	k, err := c.completeKey(&in, asked, team)
@@ -135,7 +138,7 @@ func (c *call) makeKey(ctx context.Context, tx *change, in keyGenerateRequest, a
 	if made.raw, err = c.keyValue(ctx, tx, string(in.Key.Value)); err != nil {
 		return nil, err
 	}
-	return made, made.store(ctx, tx, &in.keyFields)
+	return made, made.store(ctx, tx)
 }
 
 // own fills in whose the key is where the request is silent: a person's own, or whom the defaults name.
@@ -239,6 +242,9 @@ func (c *call) completeKey(in *keyGenerateRequest, asked *account.Key, team *acc
 	if err := in.apply(c, k); err != nil {
 		return nil, err
 	}
+	if err := c.tighten(k); err != nil {
+		return nil, err
+	}
 	if v, ok := asked.Metadata["service_account_id"]; ok {
 		if k.Metadata == nil {
 			k.Metadata = map[string]any{}
@@ -309,6 +315,9 @@ func (c *call) keyValue(ctx context.Context, r account.Reader, custom string) (s
 	}
 	if !strings.HasPrefix(custom, "sk-") || len(custom) == len("sk-") {
 		return "", named("key", badRequest("Invalid key format. LiteLLM Virtual Key must start with 'sk-'. Received: %s", ends(custom)))
+	}
+	if c.who.isMaster != nil && c.who.isMaster(custom) {
+		return "", named("key", badRequest("This is the master key, which no other key can be. Choose another value for `key`."))
 	}
 	hash := account.HashKey(custom)
 	for _, o := range []account.Object{&account.Key{}, &account.RetiredKey{}} {

@@ -85,6 +85,9 @@ func (c *call) regenerateKey(ctx context.Context, tx *change, before *account.Ke
 	if refusal != nil {
 		return nil, refusal
 	}
+	if before, err = tx.withSoftBudget(ctx, before); err != nil {
+		return nil, err
+	}
 	k := before
 	if len(given(in)) > 0 {
 		update := keyUpdateRequest{keyFields: in.keyFields}
@@ -99,7 +102,7 @@ func (c *call) regenerateKey(ctx context.Context, tx *change, before *account.Ke
 	if made.raw, err = c.keyValue(ctx, tx, string(in.NewKey.Value)); err != nil {
 		return nil, err
 	}
-	if err := tx.attach(ctx, made.key, &in.keyFields); err != nil {
+	if err := tx.attach(ctx, before, made.key); err != nil {
 		return nil, err
 	}
 	return made, made.rotate(ctx, tx, before, grace)

@@ -10,9 +10,9 @@ import (
 )
 
 // store writes a new key with what belongs to it.
-func (n *newKey) store(ctx context.Context, tx *change, in *keyFields) error {
+func (n *newKey) store(ctx context.Context, tx *change) error {
 	n.key.Token, n.key.KeyName = account.HashKey(n.raw), keyName(n.raw)
-	if err := tx.attach(ctx, n.key, in); err != nil {
+	if err := tx.attach(ctx, nil, n.key); err != nil {
 		return err
 	}
 	if err := tx.insert(ctx, n.key); err != nil {
@@ -43,46 +43,55 @@ func (t *change) startAt(ctx context.Context, s account.Scope, spent money.USD) 
 	return t.SetSpent(ctx, s, spent)
 }
 
-// attach stores what a key refers to: the budget of a soft_budget, as LiteLLM keeps it, and the object permission.
-func (t *change) attach(ctx context.Context, k *account.Key, in *keyFields) error {
-	if in.SoftBudget.Given() && k.BudgetID == "" {
-		b := &account.Budget{BudgetID: telemetry.NewID(), SoftBudget: k.SoftBudget}
-		if err := t.insert(ctx, b); err != nil {
-			return err
-		}
-		k.BudgetID = b.BudgetID
+// attach stores the budget of a soft_budget, where LiteLLM keeps it, and keeps the two in agreement. before is nil for a new key.
+func (t *change) attach(ctx context.Context, before, k *account.Key) error {
+	if before != nil && before.SoftBudget == k.SoftBudget {
+		return nil
 	}
-	id, err := t.attachRights(ctx, k.ObjectPermissionID, in.ObjectPermission)
-	k.ObjectPermissionID = id
-	return err
+	if k.BudgetID == "" {
+		if k.SoftBudget.None() {
+			return nil
+		}
+		b := &account.Budget{BudgetID: telemetry.NewID(), SoftBudget: k.SoftBudget}
+		k.BudgetID = b.BudgetID
+		return t.insert(ctx, b)
+	}
+	if before == nil || before.BudgetID != k.BudgetID {
+		return nil // of a budget that others have, too: the key's own alert goes before
+	}
+	b, err := t.softBudget(ctx, k.BudgetID)
+	if err != nil || b == nil {
+		return err
+	}
+	was := copyOf(b)
+	b.SoftBudget = k.SoftBudget
+	return t.replace(ctx, was, b)
 }
 
-// attachRights stores an object permission and returns its id.
-func (t *change) attachRights(ctx context.Context, id string, given Opt[account.ObjectPermission]) (string, error) {
-	if !given.Given() {
-		return id, nil
+// softBudget is the budget of an id when it holds the soft_budget of one object and nothing else; else nil.
+func (t *change) softBudget(ctx context.Context, id string) (*account.Budget, error) {
+	b, err := lookup[account.Budget](ctx, t, id)
+	if err != nil || b == nil || len(changed(&account.Budget{BudgetID: id, SoftBudget: b.SoftBudget}, b)) > 0 {
+		return nil, err
 	}
-	p := given.Value
-	p.ObjectPermissionID = id
-	before, err := lookup[account.ObjectPermission](ctx, t, id)
-	if err != nil {
-		return "", err
+	if shared, err := t.shared(ctx, id); err != nil || shared {
+		return nil, err
 	}
-	if before == nil {
-		p.ObjectPermissionID = telemetry.NewID()
-		if err := t.Insert(ctx, &p); err != nil {
-			return "", err
-		}
-		return p.ObjectPermissionID, t.note(ctx, "created", &p, nil, document(&p))
+	return b, nil
+}
+
+// withSoftBudget is a key that tells its soft_budget itself: keys that were brought from LiteLLM have it in their budget alone.
+func (t *change) withSoftBudget(ctx context.Context, k *account.Key) (*account.Key, error) {
+	if !k.SoftBudget.None() || k.BudgetID == "" {
+		return k, nil
 	}
-	was, is := document(before), document(&p)
-	if len(changed(before, &p)) == 0 {
-		return id, nil
+	b, err := t.softBudget(ctx, k.BudgetID)
+	if err != nil || b == nil {
+		return k, err
 	}
-	if err := t.Replace(ctx, &p); err != nil {
-		return "", err
-	}
-	return id, t.note(ctx, "updated", &p, was, difference(was, is))
+	k = copyOf(k)
+	k.SoftBudget = b.SoftBudget
+	return k, nil
 }
 
 // setPeriods tells the counters of a key when they start anew, where that differs from before.

@@ -13,6 +13,7 @@ import (
 type keyUpdateRequest struct {
 	Key Opt[ID] `json:"key" required:"true"`
 	keyFields
+	unsetFields
 	TempBudgetIncrease Opt[account.Amount] `json:"temp_budget_increase"`
 	TempBudgetExpiry   Opt[time.Time]      `json:"temp_budget_expiry"`
 }
@@ -46,11 +47,14 @@ func (c *call) updateKey(ctx context.Context, tx *change, in keyUpdateRequest, a
 		e.Type = "auth_error" // LiteLLM's own words and type for a key that it does not know
 		return nil, e
 	}
+	if before, err = tx.withSoftBudget(ctx, before); err != nil {
+		return nil, err
+	}
 	k, err := c.revise(ctx, tx, before, &in, action)
 	if err != nil {
 		return nil, err
 	}
-	if err := tx.attach(ctx, k, &in.keyFields); err != nil {
+	if err := tx.attach(ctx, before, k); err != nil {
 		return nil, err
 	}
 	if err := tx.replace(ctx, before, k); err != nil {
@@ -97,11 +101,17 @@ func (c *call) revise(ctx context.Context, tx *change, before *account.Key, in *
 	if err := c.settings.UpperBound.bound(c, &in.keyFields, before); err != nil {
 		return nil, err
 	}
+	if err := checkRights(ctx, tx, before.ObjectPermissionID, in.ObjectPermission); err != nil {
+		return nil, err
+	}
 	k := copyOf(before)
 	if err := in.apply(c, k); err != nil {
 		return nil, err
 	}
 	if err := in.applyTemporary(k); err != nil {
+		return nil, err
+	}
+	if err := in.unsetFields.empty(given(in), keyBounds(k)); err != nil {
 		return nil, err
 	}
 	beside, err := c.besideOf(ctx, tx, k, &in.keyFields)
@@ -122,7 +132,7 @@ func (c *call) revise(ctx context.Context, tx *change, before *account.Key, in *
 	if err := c.settings.KeyGeneration.checkChange(c, k, c.teamRole(team), names); err != nil {
 		return nil, err
 	}
-	if err := c.within(ctx, tx, k, team, names); err != nil {
+	if err := c.within(ctx, tx, before, k, rel, team, names); err != nil {
 		return nil, err
 	}
 	if slices.Contains(names, "user_id") && team != nil && !c.who.isAdmin() && roleInTeam(team, k.UserID) == "" {
@@ -148,17 +158,6 @@ func (c *call) besideOf(ctx context.Context, r account.Reader, k *account.Key, i
 		}
 		if counters[scope].Spent.Float64() != in.Spend.Value.Float64() {
 			names = append(names, "spend")
-		}
-	}
-	if in.ObjectPermission.Given() {
-		old, err := lookup[account.ObjectPermission](ctx, r, k.ObjectPermissionID)
-		if err != nil {
-			return nil, err
-		}
-		asked := in.ObjectPermission.Value
-		asked.ObjectPermissionID = k.ObjectPermissionID
-		if old == nil || len(changed(old, &asked)) > 0 {
-			names = append(names, "object_permission")
 		}
 	}
 	return names, nil

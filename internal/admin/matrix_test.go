@@ -87,11 +87,11 @@ var matrixFields = map[string]any{
 	"key_alias": "alias", "duration": "1h", "models": []string{"a"}, "aliases": map[string]string{"x": "a"}, "spend": 1, "max_budget": 7, "soft_budget": 3,
 	"budget_duration": "1d", "budget_limits": []any{map[string]any{"budget_duration": "1h", "max_budget": 1}},
 	"model_max_budget": map[string]any{"a": map[string]any{"budget_limit": 1, "time_period": "1d"}}, "budget_id": "other-budget", "organization_id": "org2",
-	"project_id": "p", "agent_id": "g", "max_parallel_requests": 3, "tpm_limit": 4, "rpm_limit": 5, "model_tpm_limit": map[string]int{"a": 1},
+	"max_parallel_requests": 3, "tpm_limit": 4, "rpm_limit": 5, "model_tpm_limit": map[string]int{"a": 1},
 	"model_rpm_limit": map[string]int{"a": 1}, "tpm_limit_type": "guaranteed_throughput", "rpm_limit_type": "guaranteed_throughput", "blocked": true,
 	"metadata": map[string]any{"own": "x"}, "tags": []string{"t"}, "guardrails": []string{"g"}, "metadata.allow_client_tags": false, "metadata.service_account_id": "sa",
-	"router_settings": map[string]any{"num_retries": 1}, "allowed_routes": []string{"openai_routes"}, "metadata.temp_budget_increase": 100,
-	"allowed_routes ": []string{"/*"}, "allowed_cache_controls": []string{"no-cache"}, "access_group_ids": []string{"ag"}, "object_permission": map[string]any{"vector_stores": []string{"v"}},
+	"allowed_routes": []string{"openai_routes"}, "metadata.temp_budget_increase": 100,
+	"allowed_routes ": []string{"/*"}, "allowed_cache_controls": []string{"no-cache"}, "access_group_ids": []string{"ag"},
 	"rotation_interval": "30d", "user_id": "team admin", "team_id": "team2",
 }
 
@@ -153,7 +153,7 @@ func (w *matrixWorld) restore(o account.Object) {
 
 // sideEffects are columns that change with a field, beside its own.
 var sideEffects = map[string][]string{
-	"budget_duration": {"budget_reset_at"}, "duration": {"expires"}, "soft_budget": {"budget_id"}, "object_permission": {"object_permission_id"},
+	"budget_duration": {"budget_reset_at"}, "duration": {"expires"}, "soft_budget": {"budget_id"},
 	"team_member_budget": {"metadata"}, "team_member_key_duration": {"metadata"}, "tags": {"metadata"}, "guardrails": {"metadata"}, "model_tpm_limit": {"metadata"},
 	"model_rpm_limit": {"metadata"}, "tpm_limit_type": {"metadata"}, "rpm_limit_type": {"metadata"},
 }
@@ -303,7 +303,7 @@ func TestMatrix(t *testing.T) {
 	}
 	fields := maps.Clone(matrixFields)
 	maps.Copy(fields, matrixTeamFields)
-	for _, only := range []string{"key_alias", "duration", "aliases", "spend", "budget_id", "project_id", "agent_id", "allowed_routes", "allowed_routes ", "allowed_cache_controls",
+	for _, only := range []string{"key_alias", "duration", "aliases", "spend", "budget_id", "allowed_routes", "allowed_routes ", "allowed_cache_controls",
 		"rotation_interval", "user_id", "team_id", "metadata.service_account_id", "metadata.temp_budget_increase"} {
 		delete(fields, only)
 	}

@@ -26,6 +26,9 @@ type orgFields struct {
 }
 
 func (in *orgFields) apply(c *call, o *account.Organization) *apierr.Error {
+	if err := checkSpend(in.Spend); err != nil {
+		return err
+	}
 	set(&o.OrganizationAlias, in.OrganizationAlias)
 	set(&o.Models, in.Models)
 	fields := folded{Tags: in.Tags, ModelRPMLimit: in.ModelRPMLimit, ModelTPMLimit: in.ModelTPMLimit}
@@ -48,7 +51,7 @@ func (in *orgFields) write(ctx context.Context, tx *change, before, o *account.O
 		}
 	}
 	o.BudgetID = b.BudgetID
-	if o.ObjectPermissionID, err = tx.attachRights(ctx, o.ObjectPermissionID, in.ObjectPermission); err != nil {
+	if err := checkRights(ctx, tx, o.ObjectPermissionID, in.ObjectPermission); err != nil {
 		return err
 	}
 	scope := account.OrgScope(o.OrganizationID)

@@ -79,12 +79,12 @@ func TestUserUpdate_rights(t *testing.T) {
 		"user_alias": "New", "user_email": "new@x.org", "user_role": "proxy_admin", "password": "a new password", "models": []string{"a"}, "max_budget": 1000,
 		"budget_duration": "1d", "tpm_limit": 5, "rpm_limit": 5, "max_parallel_requests": 5, "metadata": map[string]any{"x": 1}, "teams": []string{"t"}, "spend": 0,
 		"sso_user_id": "sso", "deactivated": true, "model_max_budget": map[string]any{"a": map[string]any{"budget_limit": 1}}, "tags": []string{"x"},
-		"allowed_cache_controls": []string{"no-cache"}, "object_permission": map[string]any{"models": []string{"a"}}, "soft_budget": 1, "organization_id": "o",
+		"allowed_cache_controls": []string{"no-cache"}, "soft_budget": 1, "organization_id": "o",
 	}
 	own := []string{"user_alias", "password"}
 	for name, v := range fields {
 		w := newWorld(t)
-		w.put(&account.Team{TeamID: "t"})
+		w.put(&account.Team{TeamID: "t"}, &account.Organization{OrganizationID: "o"})
 		self, other, viewer := w.person("u", account.InternalUser), w.person("o", account.InternalUser), w.person("v", account.ProxyAdminViewer)
 		userViewer := w.person("uv", account.InternalUserViewer)
 		body := map[string]any{"user_id": "u", name: v}

@@ -3,8 +3,10 @@ package admin
 import (
 	"time"
 
+	"tollgate/internal/account"
 	"tollgate/internal/apierr"
 	"tollgate/internal/budget"
+	"tollgate/internal/money"
 )
 
 // expiry is when something that begins now and lasts for duration ends; nil when it never does. field is the request's.
@@ -51,6 +53,18 @@ func (c *call) longerThan(duration, other string) bool {
 		return true
 	}
 	return a.After(c.now).After(b.After(c.now))
+}
+
+// checkSpend refuses a spend that is set by hand and that no counter can hold.
+func checkSpend(in Opt[account.Amount]) *apierr.Error {
+	switch {
+	case !in.Given():
+	case in.Value.Negative():
+		return named("spend", badRequest("spend cannot be negative. Received: %s", pythonFloat(in.Value)))
+	case in.Value.USD() == money.Max:
+		return named("spend", badRequest("spend cannot be counted above %s dollars. Received: %s", money.Max, pythonFloat(in.Value)))
+	}
+	return nil
 }
 
 // noDuration reports whether a duration is given as none.

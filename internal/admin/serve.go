@@ -169,8 +169,8 @@ func (c *call) decodeMembers(to reflect.Value, fields []field, body map[string]j
 	if len(d.problems) > 0 {
 		return invalid(d.problems)
 	}
-	if d.declined != "" {
-		return badRequest("%s", d.declined)
+	if d.declined != nil {
+		return d.declined
 	}
 	return nil
 }

@@ -50,6 +50,9 @@ type teamFields struct {
 
 // apply writes the given fields to a team. Null and absent ones stay.
 func (in *teamFields) apply(c *call, t *account.Team) *apierr.Error {
+	if err := unservedRouting(in.RouterSettings, t.RouterSettings); err != nil {
+		return err
+	}
 	setID(&t.TeamAlias, in.TeamAlias)
 	setID(&t.OrganizationID, in.OrganizationID)
 	setPtr(&t.TPMLimit, in.TPMLimit)
@@ -60,7 +63,6 @@ func (in *teamFields) apply(c *call, t *account.Team) *apierr.Error {
 	set(&t.Models, in.Models)
 	set(&t.ModelAliases, in.ModelAliases)
 	set(&t.Blocked, in.Blocked)
-	setJSON(&t.RouterSettings, in.RouterSettings)
 	set(&t.AccessGroupIDs, in.AccessGroupIDs)
 	set(&t.DefaultTeamMemberModels, in.DefaultMemberModels)
 	set(&t.TeamMemberPermissions, in.TeamMemberPermissions)

@@ -89,9 +89,6 @@ func (c *call) makeTeam(ctx context.Context, tx *change, in *teamNewRequest) (*a
 // beside are the fields of a request that are not columns of the team.
 func (in *teamFields) beside() []string {
 	var names []string
-	if in.ObjectPermission.Given() {
-		names = append(names, "object_permission")
-	}
 	if b := in.memberBudget(); b.given() {
 		names = append(names, "team_member_budget")
 	}
@@ -108,8 +105,7 @@ func (c *call) withCreator(members []memberIn) []memberIn {
 
 // storeTeam writes a team with what belongs to it. before is nil for a new one.
 func (t *change) storeTeam(ctx context.Context, before, team *account.Team, in *teamFields) error {
-	var err error
-	if team.ObjectPermissionID, err = t.attachRights(ctx, team.ObjectPermissionID, in.ObjectPermission); err != nil {
+	if err := checkRights(ctx, t, team.ObjectPermissionID, in.ObjectPermission); err != nil {
 		return err
 	}
 	limits := in.memberBudget()
@@ -187,11 +183,13 @@ func (c *call) underOrg(org *account.Organization, b *account.Budget, t *account
 type teamUpdateRequest struct {
 	TeamID Opt[ID] `json:"team_id" required:"true"`
 	teamFields
+	unsetFields
 }
 
 type teamPatchRequest struct {
 	TeamID Opt[ID] `json:"team_id" in:"path"`
 	teamFields
+	unsetFields
 }
 
 // teamUpdate is POST /team/update.
@@ -210,6 +208,9 @@ func (a *API) changeTeam(ctx context.Context, c *call, in teamUpdateRequest) (an
 			return c.notLeader(before.TeamID)
 		}
 		if err := in.apply(c, t); err != nil {
+			return err
+		}
+		if err := in.unsetFields.empty(given(&in), teamBounds(t)); err != nil {
 			return err
 		}
 		beside, err := tx.besideTeam(ctx, before, &in.teamFields)
@@ -239,17 +240,6 @@ func (a *API) changeTeam(ctx context.Context, c *call, in teamUpdateRequest) (an
 // besideTeam are the fields of an update that are not columns of the team and that differ from what is there.
 func (t *change) besideTeam(ctx context.Context, before *account.Team, in *teamFields) ([]string, error) {
 	var names []string
-	if in.ObjectPermission.Given() {
-		old, err := lookup[account.ObjectPermission](ctx, t, before.ObjectPermissionID)
-		if err != nil {
-			return nil, err
-		}
-		asked := in.ObjectPermission.Value
-		asked.ObjectPermissionID = before.ObjectPermissionID
-		if old == nil || len(changed(old, &asked)) > 0 {
-			names = append(names, "object_permission")
-		}
-	}
 	limits := in.memberBudget()
 	if !limits.given() {
 		return names, nil

@@ -35,7 +35,6 @@ var userRights = []right{
 	{"model_rpm_limit", "A", "A"},
 	{"model_tpm_limit", "A", "A"},
 	{"allowed_cache_controls", "A", "A"},
-	{"object_permission", "A", "A"},
 	{"spend", "A", "A"},
 	{"deactivated", "A", "A"},
 }
@@ -63,6 +62,9 @@ const (
 func (in *userFields) apply(c *call, u *account.User, k *keyFields) *apierr.Error {
 	if in.UserRole.Given() && !slices.Contains(userRoles, in.UserRole.Value) {
 		return invalid([]problem{{Loc: []any{inBody, "user_role"}, Msg: "Input should be 'proxy_admin', 'proxy_admin_viewer', 'internal_user' or 'internal_user_viewer'", Type: "literal_error"}})
+	}
+	if err := k.unserved(&account.Key{}); err != nil {
+		return err
 	}
 	setID(&u.UserEmail, in.UserEmail)
 	set(&u.UserAlias, in.UserAlias)
@@ -108,10 +110,13 @@ func (in *userFields) applyPassword(u *account.User) *apierr.Error {
 }
 
 func (in *userFields) applyBudget(c *call, u *account.User, k *keyFields) *apierr.Error {
-	for name, amount := range map[string]Opt[account.Amount]{"max_budget": k.MaxBudget, "soft_budget": k.SoftBudget, "spend": k.Spend} {
+	for name, amount := range map[string]Opt[account.Amount]{"max_budget": k.MaxBudget, "soft_budget": k.SoftBudget} {
 		if amount.Given() && amount.Value.Negative() {
 			return named(name, badRequest("%s cannot be negative. Received: %s", name, pythonFloat(amount.Value)))
 		}
+	}
+	if err := checkSpend(k.Spend); err != nil {
+		return err
 	}
 	if k.BudgetDuration.Given() && k.BudgetDuration.Value != u.BudgetDuration {
 		resetAt, err := c.nextReset("budget_duration", k.BudgetDuration.Value)
@@ -158,8 +163,14 @@ func (d *UserDefaults) fill(s *Settings, u *account.User) {
 	}
 }
 
-// checkUser refuses a user whose e-mail address another one has. before is nil for a new user.
+// checkUser refuses a user of an organisation that is not there, and one whose e-mail address another one has. before is nil for
+// a new user.
 func (t *change) checkUser(ctx context.Context, before, u *account.User) error {
+	if org := u.OrganizationID; org != "" && (before == nil || before.OrganizationID != org) {
+		if o, err := lookup[account.Organization](ctx, t, org); err != nil || o == nil {
+			return orElse(err, orgMissing(org))
+		}
+	}
 	if u.UserEmail == "" || before != nil && strings.EqualFold(before.UserEmail, u.UserEmail) {
 		return nil
 	}

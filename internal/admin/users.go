@@ -89,14 +89,14 @@ func (t *change) makeUser(ctx context.Context, in userNewRequest) (*newUser, err
 	if err := c.startPeriod(u); err != nil {
 		return nil, err
 	}
-	var err error
-	if u.ObjectPermissionID, err = t.attachRights(ctx, "", in.ObjectPermission); err != nil {
+	if err := checkRights(ctx, t, "", in.ObjectPermission); err != nil {
 		return nil, err
 	}
 	made := &newUser{user: u}
 	if err := t.storeUser(ctx, made, &in); err != nil {
 		return nil, err
 	}
+	var err error
 	if in.AutoCreateKey.Or(true) {
 		made.key, err = t.firstKey(ctx, u, in)
 	}
@@ -199,6 +199,7 @@ func (n *newUser) reply() row {
 type userUpdateRequest struct {
 	keyFields
 	userFields
+	unsetFields
 	Teams Opt[teamList] `json:"teams"`
 }
 
@@ -252,6 +253,9 @@ func (t *change) rewriteUser(ctx context.Context, before, u *account.User, in *u
 	if err := in.userFields.apply(c, u, &in.keyFields); err != nil {
 		return err
 	}
+	if err := in.unsetFields.empty(given(in), userBounds(u)); err != nil {
+		return err
+	}
 	rel := c.relationToUser(before)
 	if rel == 0 {
 		return forbidden("You are not allowed to update this user. Your role=%s", c.who.role)
@@ -262,11 +266,9 @@ func (t *change) rewriteUser(ctx context.Context, before, u *account.User, in *u
 	if err := t.checkUser(ctx, before, u); err != nil {
 		return err
 	}
-	id, err := t.attachRights(ctx, u.ObjectPermissionID, in.ObjectPermission)
-	if err != nil {
+	if err := checkRights(ctx, t, u.ObjectPermissionID, in.ObjectPermission); err != nil {
 		return err
 	}
-	u.ObjectPermissionID = id
 	if in.Spend.Given() {
 		if err := t.SetSpent(ctx, account.UserScope(u.UserID), in.Spend.Value.USD()); err != nil {
 			return err
@@ -296,9 +298,6 @@ func (in *userUpdateRequest) beside() []string {
 	}
 	if in.Spend.Given() {
 		names = append(names, "spend")
-	}
-	if in.ObjectPermission.Given() {
-		names = append(names, "object_permission")
 	}
 	return names
 }

@@ -19,7 +19,7 @@ func (a *App) jobs() []jobs.Job {
 	s := a.rooms.store
 	return []jobs.Job{
 		{Name: "budget resets", Every: 30 * time.Second, Run: func(ctx context.Context) error {
-			scopes, err := s.ResetDue(ctx, time.Now())
+			scopes, err := s.ResetDue(ctx)
 			if len(scopes) > 0 {
 				a.log.Info("budgets have started anew", "count", len(scopes))
 			}
@@ -27,7 +27,11 @@ func (a *App) jobs() []jobs.Job {
 		}},
 		{Name: "retention", Every: time.Hour, Run: a.prune},
 		{Name: "key rotation", Every: 5 * time.Minute, Run: func(ctx context.Context) error {
-			rotated, err := a.rooms.admin.RotateDue(ctx, time.Now())
+			now, err := s.Now(ctx)
+			if err != nil {
+				return err
+			}
+			rotated, err := a.rooms.admin.RotateDue(ctx, now)
 			if len(rotated) > 0 {
 				a.log.Info("keys were rotated", "count", len(rotated))
 			}
@@ -42,7 +46,11 @@ func (a *App) prune(ctx context.Context) error {
 	if period == "" {
 		return nil
 	}
-	before, err := retained(period, time.Now())
+	now, err := a.rooms.store.Now(ctx)
+	if err != nil {
+		return err
+	}
+	before, err := retained(period, now)
 	if err != nil {
 		return err
 	}

@@ -748,9 +748,12 @@ func TestModelLists(t *testing.T) {
 
 func TestWhatIsNotServedSaysSo(t *testing.T) {
 	s := open(t, newUpstream(t), plain)
-	for path, want := range map[string]string{"/v1/responses": "Responses API", "/cache/ping": "caches", "/scim/v2/Users": "SCIM", "/project/new": "projects"} {
+	for path, want := range map[string]struct {
+		status int
+		what   string
+	}{"/v1/responses": {501, "Responses API"}, "/cache/ping": {501, "caches"}, "/scim/v2/Users": {400, "SCIM"}, "/project/new": {400, "projects"}} {
 		got := do(t, "POST", s.URL+path, "{}")
-		if got.status != 501 || !strings.Contains(got.errorField(t, "message").(string), want) {
+		if got.status != want.status || !strings.Contains(got.errorField(t, "message").(string), want.what) {
 			t.Errorf("%s: %d %s", path, got.status, got.text)
 		}
 		if got := do(t, "POST", s.URL+path, "{}", "X-None", "1"); got.status != 401 {

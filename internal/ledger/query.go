@@ -150,8 +150,8 @@ type Maintenance interface {
 	Prune(ctx context.Context, before time.Time, progress func(removed int64)) (int64, error)
 	// EraseCustomer takes an end user's name, prompts and metadata off its rows and usage; the money stays.
 	EraseCustomer(ctx context.Context, endUser string) (int64, error)
-	// ResetDue starts every counter anew whose period has ended, and returns which.
-	ResetDue(ctx context.Context, now time.Time) ([]account.Scope, error)
+	// ResetDue starts every counter anew whose period has ended by the store's clock, and returns which.
+	ResetDue(ctx context.Context) ([]account.Scope, error)
 	// Verify compares rows, totals and usage. progress may be nil.
 	Verify(ctx context.Context, progress func(done, all int64)) ([]Finding, error)
 }

@@ -35,12 +35,12 @@ func (tx *sqlTx) publish(ctx context.Context) error {
 	for part := range slices.Chunk(tx.changes, rows) {
 		var text strings.Builder
 		text.WriteString(`INSERT INTO changes (kind, id, at) VALUES `)
-		args := []any{tx.s.now().UTC()}
+		args := []any{tx.s.clock()}
 		for i, c := range part {
 			if i > 0 {
 				text.WriteString(`, `)
 			}
-			fmt.Fprintf(&text, `($%d, $%d, $1)`, len(args)+1, len(args)+2)
+			fmt.Fprintf(&text, `($%d, $%d, %s)`, len(args)+1, len(args)+2, tx.s.dialect.clock(`$1`))
 			args = append(args, string(c.Kind), c.ID)
 		}
 		if _, err := tx.exec(ctx, text.String(), args...); err != nil {

@@ -27,19 +27,30 @@ func (s *Store) nextReset(duration string, from time.Time) time.Time {
 	return next.UTC()
 }
 
-// ResetDue starts every counter anew whose period has ended at now, and returns which. Money that is booked or leased at
+// Now is the present time for all replicas: the server's on PostgreSQL, which the work in the background goes by, so that a
+// replica whose own clock jumps resets no budget and prunes nothing early.
+func (s *Store) Now(ctx context.Context) (time.Time, error) { return s.nowOf(ctx, s.read()) }
+
+func (s *Store) nowOf(ctx context.Context, r runner) (now time.Time, err error) {
+	err = r.row(ctx, `SELECT `+s.dialect.clock(`$1`), []any{s.clock()}, scanTime{&now})
+	return now, err
+}
+
+// ResetDue starts every counter anew whose period has ended by Now, and returns which. Money that is booked or leased at
 // the same time does the same for its own counters, so no budget waits for this.
-func (s *Store) ResetDue(ctx context.Context, now time.Time) ([]account.Scope, error) {
+func (s *Store) ResetDue(ctx context.Context) ([]account.Scope, error) {
 	type due struct {
 		scope    account.Scope
 		duration string
 		at       time.Time
 	}
 	var all []due
-	err := s.read().rows(ctx, `SELECT scope, duration, reset_at FROM counters WHERE reset_at <= $1 ORDER BY scope`, []any{now.UTC()},
+	var now time.Time
+	err := s.read().rows(ctx, `SELECT c.scope, c.duration, c.reset_at, n.now FROM (SELECT `+s.dialect.clock(`$1`)+` AS now) n
+		JOIN counters c ON c.reset_at <= n.now ORDER BY c.scope`, []any{s.clock()},
 		func(scan func(...any) error) error {
 			var d due
-			err := scan(&d.scope, &d.duration, scanTime{&d.at})
+			err := scan(&d.scope, &d.duration, scanTime{&d.at}, scanTime{&now})
 			all = append(all, d)
 			return err
 		})
@@ -54,7 +65,7 @@ func (s *Store) ResetDue(ctx context.Context, now time.Time) ([]account.Scope, e
 			for _, d := range part {
 				// Whoever was faster has moved reset_at on.
 				n, err := tx.exec(ctx, `UPDATE counters SET spent = 0, reset_at = $1, updated_at = $2 WHERE scope = $3 AND reset_at = $4`,
-					orNull(s.resetAfter(d.duration, now)), now.UTC(), string(d.scope), d.at)
+					orNull(s.resetAfter(d.duration, now)), now, string(d.scope), d.at)
 				if err != nil {
 					return err
 				}

@@ -75,14 +75,14 @@ func TestResetDue(t *testing.T) {
 		call := traffic().Call(0, 100)
 		call.Cost, call.Charges = money.Dollar, []account.Scope{due, later, never}
 		write(t, s, []record.Call{call})
-		if got, err := s.ResetDue(t.Context(), c.now()); err != nil || len(got) != 0 {
+		if got, err := s.ResetDue(t.Context()); err != nil || len(got) != 0 {
 			t.Errorf("reset too early: %v, %v", got, err)
 		}
 		c.add(61 * time.Minute)
-		if got, err := s.ResetDue(t.Context(), c.now()); err != nil || !slices.Equal(got, []account.Scope{due}) {
+		if got, err := s.ResetDue(t.Context()); err != nil || !slices.Equal(got, []account.Scope{due}) {
 			t.Errorf("reset %v, %v; want %s", got, err, due)
 		}
-		if got, err := s.ResetDue(t.Context(), c.now()); err != nil || len(got) != 0 {
+		if got, err := s.ResetDue(t.Context()); err != nil || len(got) != 0 {
 			t.Errorf("reset twice: %v, %v", got, err)
 		}
 		got, err := s.Spend(t.Context(), due, later, never)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +19,12 @@ import (
 
 // This file takes over what another gateway has counted. Everything in it may run again, after an interruption or by
 // mistake, and counts nothing twice.
+
+// FileExists tells whether a directory has the database file that Options.Dir means; the error is the file system's.
+func FileExists(dir string) error {
+	_, err := os.Stat(filepath.Join(dir, sqliteFile))
+	return err
+}
 
 // Connect opens one connection to a PostgreSQL of somebody else's, for reading. The URL is read as Options.URL is.
 func Connect(ctx context.Context, url string) (*pgx.Conn, error) {

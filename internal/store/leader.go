@@ -37,13 +37,17 @@ func (s *Store) Lead(ctx context.Context) (lost <-chan struct{}, resign func(), 
 	}, true, nil
 }
 
-// holdOffice takes the office, or holds it on, when it is free or this replica's.
+// holdOffice takes the office, or holds it on, when it is free or this replica's. Time is the server's: who has a clock that is
+// ahead does not take the office from one that holds it.
 func (s *Store) holdOffice(ctx context.Context) (ok bool, err error) {
-	now := s.now()
 	err = s.write(ctx, func(tx *sqlTx) error {
+		now, err := s.nowOf(ctx, tx.runner)
+		if err != nil {
+			return err
+		}
 		n, err := tx.exec(ctx, `INSERT INTO leader (id, holder, until) VALUES (1, $1, $2)
 			ON CONFLICT (id) DO UPDATE SET holder = excluded.holder, until = excluded.until
-			WHERE leader.holder = excluded.holder OR leader.until < $3`, s.opts.Replica, now.Add(leaderTTL).UTC(), now.UTC())
+			WHERE leader.holder = excluded.holder OR leader.until < $3`, s.opts.Replica, now.Add(leaderTTL), now)
 		ok = n == 1
 		return err
 	})

@@ -15,9 +15,17 @@ import (
 // process, what is spent is the counters'. Safe for concurrent use.
 type localTruth struct {
 	mu     sync.Mutex
-	leases map[string]map[string]int64 // by account, then replica
+	leases map[string]map[string]localLease // by account, then replica
 	rates  map[string]*localWindow
 	alive  map[string]time.Time // until when a replica's leases stand
+
+	// booking is held while what a batch costs is committed and then taken off the leases. It is locked before mu.
+	booking sync.RWMutex
+}
+
+type localLease struct {
+	amount  int64
+	changed time.Time
 }
 
 type localWindow struct {
@@ -36,8 +44,7 @@ type localReplica struct {
 // TTL implements quota.Truth.
 func (l *localReplica) TTL() time.Duration { return l.ttl }
 
-// Take implements quota.Truth. The ledger books a cost before it takes it off the lease, so between the two a dollar is
-// counted twice, never missed.
+// Take implements quota.Truth.
 func (l *localReplica) Take(ctx context.Context, asks []quota.Ask) ([]quota.Grant, error) {
 	t := &l.s.local
 	now := l.s.now()
@@ -59,74 +66,136 @@ func (l *localReplica) Take(ctx context.Context, asks []quota.Ask) ([]quota.Gran
 	return grants, nil
 }
 
+// takeLease grants what there is. The ledger books a cost before it takes it off the lease, so between the two a dollar is
+// counted twice, never missed; nothing is refused for that.
 func (l *localReplica) takeLease(ctx context.Context, q *quota.Ask, now time.Time) (quota.Grant, error) {
+	g, stale, err := l.tryLease(ctx, q, now, false)
+	if err == nil && stale {
+		if err = l.s.renewCounter(ctx, q); err == nil {
+			g, _, err = l.tryLease(ctx, q, now, true)
+		}
+	}
+	if err != nil || g.Amount > 0 || q.Need <= 0 || q.Kind != quota.Money {
+		return g, err
+	}
+	l.s.local.booking.RLock()
+	defer l.s.local.booking.RUnlock() // nothing may be written meanwhile: a writer may wait for it
+	g, _, err = l.tryLease(ctx, q, now, true)
+	return g, err
+}
+
+// tryLease grants what is free by what it finds. A counter that has to be written before it is counted on is stale: then
+// nothing is granted, or what there will be once it is written.
+func (l *localReplica) tryLease(ctx context.Context, q *quota.Ask, now time.Time, staleToo bool) (g quota.Grant, stale bool, err error) {
 	t := &l.s.local
 	t.mu.Lock()
 	defer t.mu.Unlock() // also while the counter is read: two Takes must not see the same room
-	var g quota.Grant
+	held, own := t.held(q.Account, l.name, now)
 	if q.Kind == quota.Money {
-		c, err := l.s.counterFor(ctx, q)
+		p, err := l.s.placeOf(ctx, l.s.read(), q)
 		if err != nil {
-			return g, err
+			return g, false, err
 		}
-		g.Used = int64(c.Spent)
-		if c.ResetAt != nil {
-			g.ResetAt = *c.ResetAt
+		if p.stale(q, now) {
+			if !staleToo {
+				return g, true, nil
+			}
+			p.counter = l.s.renewed(p.counter, q, now)
+		}
+		g.Used = int64(p.counter.Spent)
+		if at := p.counter.ResetAt; at != nil {
+			g.ResetAt = *at
+		}
+		for _, account := range p.others {
+			more, _ := t.held(account, l.name, now)
+			held = plus(held, more)
 		}
 	}
-	held, own := t.held(q.Account, l.name, now)
 	room := minus(minus(q.Cap, g.Used), held) + max(-own, 0)
 	need := max(q.Need, 0)
 	if need <= room {
 		g.Amount = min(max(q.Want, need), room)
 	}
 	if g.Amount > 0 {
-		if t.leases[q.Account] == nil {
-			t.leases[q.Account] = map[string]int64{}
-		}
-		t.leases[q.Account][l.name] += g.Amount
+		t.change(q.Account, l.name, now, own+g.Amount)
 	}
 	g.Own = own + g.Amount
 	g.Leased = held - max(own, 0) + max(g.Own, 0)
-	return g, nil
+	return g, false, nil
 }
 
-// counterFor reads the counter of a budget, begun anew and given the budget's period where that is due.
-func (s *Store) counterFor(ctx context.Context, q *quota.Ask) (account.Counter, error) {
-	scope, err := budgetScope(q.Account)
+// place is where a budget is counted.
+type place struct {
+	scope   account.Scope // the counter, where it is now
+	counter account.Counter
+	found   bool     // the counter is there
+	others  []string // accounts besides the one asked for whose leases count against the same budget
+}
+
+// placeOf finds where a budget is counted.
+func (s *Store) placeOf(ctx context.Context, r runner, q *quota.Ask) (place, error) {
+	asked, err := budgetScope(q.Account)
+	p := place{scope: asked}
 	if err != nil {
-		return account.Counter{}, err
+		return p, err
 	}
-	now := s.now()
-	read := func(r runner) (c account.Counter, found bool, err error) {
-		err = r.rows(ctx, `SELECT spent, total, duration, reset_at FROM counters WHERE scope = $1`, []any{string(scope)},
+	if name, rest, ok := movable(asked); ok {
+		// All names that have become one with this one, and that one itself.
+		err := r.rows(ctx, `WITH one (name) AS (SELECT coalesce((SELECT to_scope FROM counter_moves WHERE from_scope = $1), $1))
+			SELECT name, 1 FROM one UNION ALL SELECT from_scope, 0 FROM one JOIN counter_moves ON to_scope = name`, []any{name},
 			func(scan func(...any) error) error {
-				found = true
-				return scan(scanUSD{&c.Spent}, scanUSD{&c.Total}, &c.Duration, scanTimePtr{&c.ResetAt})
+				var same string
+				var inForce bool
+				if err := scan(&same, &inForce); err != nil {
+					return err
+				}
+				if inForce {
+					p.scope = account.Scope(same + rest)
+				}
+				if same != name {
+					p.others = append(p.others, budgetAccount(account.Scope(same+rest)))
+				}
+				return nil
 			})
-		return c, found, err
+		if err != nil {
+			return p, err
+		}
 	}
-	c, found, err := read(s.read())
-	if err != nil || !(found || q.Period != "") || !stale(c, q.Period, now) {
-		return c, err
+	c := &p.counter
+	err = r.rows(ctx, `SELECT spent, total, duration, reset_at FROM counters WHERE scope = $1`, []any{string(p.scope)},
+		func(scan func(...any) error) error {
+			p.found = true
+			return scan(scanUSD{&c.Spent}, scanUSD{&c.Total}, &c.Duration, scanTimePtr{&c.ResetAt})
+		})
+	return p, err
+}
+
+// renewCounter begins the counter of a budget anew, and gives it the budget's period, where that is due.
+func (s *Store) renewCounter(ctx context.Context, q *quota.Ask) error {
+	now := s.now()
+	p, err := s.placeOf(ctx, s.read(), q)
+	if err != nil || !p.stale(q, now) {
+		return err
 	}
-	err = s.write(ctx, func(tx *sqlTx) error {
-		if c, _, err = read(tx.runner); err != nil || !stale(c, q.Period, now) {
+	return s.write(ctx, func(tx *sqlTx) error {
+		p, err := s.placeOf(ctx, tx.runner, q)
+		if err != nil || !p.stale(q, now) {
 			return err
 		}
-		c = s.renewed(c, q, now)
-		_, err := tx.exec(ctx, `INSERT INTO counters (scope, spent, duration, reset_at, updated_at) VALUES ($1, $2, $3, $4, $5)
+		c := s.renewed(p.counter, q, now)
+		_, err = tx.exec(ctx, `INSERT INTO counters (scope, spent, duration, reset_at, updated_at) VALUES ($1, $2, $3, $4, $5)
 			ON CONFLICT (scope) DO UPDATE SET spent = excluded.spent, duration = excluded.duration, reset_at = excluded.reset_at,
 				updated_at = excluded.updated_at`,
-			string(scope), s.dialect.money(c.Spent), c.Duration, orNull(c.ResetAt), now.UTC())
+			string(p.scope), s.dialect.money(c.Spent), c.Duration, orNull(c.ResetAt), now.UTC())
 		return err
 	})
-	return c, err
 }
 
 // stale reports whether a counter has to be written before its budget is counted on it.
-func stale(c account.Counter, period string, now time.Time) bool {
-	return c.Duration != period || (period != "" && c.ResetAt == nil) || (c.ResetAt != nil && !c.ResetAt.After(now))
+func (p *place) stale(q *quota.Ask, now time.Time) bool {
+	c := &p.counter
+	return (p.found || q.Period != "") &&
+		(c.Duration != q.Period || (q.Period != "" && c.ResetAt == nil) || (c.ResetAt != nil && !c.ResetAt.After(now)))
 }
 
 // renewed is a stale counter as it should be.
@@ -190,10 +259,10 @@ func (l *localReplica) Give(_ context.Context, gives []quota.Give) error {
 			}
 		case quota.Slots:
 			if have, ok := t.leases[g.Account][l.name]; ok {
-				t.leases[g.Account][l.name] = max(0, have-g.Amount)
+				t.change(g.Account, l.name, now, max(0, have.amount-g.Amount))
 			}
 		case quota.Money:
-			t.takeOff(g.Account, l.name, g.Amount)
+			t.takeOff(g.Account, l.name, now, g.Amount)
 		}
 	}
 	return nil
@@ -212,13 +281,28 @@ func (l *localReplica) Beat(context.Context) error {
 			delete(t.rates, name)
 		}
 	}
+	t.forgetEmpty(now)
 	return nil
+}
+
+// forgetEmpty removes leases that have been empty for long.
+func (t *localTruth) forgetEmpty(now time.Time) {
+	for name, leases := range t.leases {
+		for replica, l := range leases {
+			if l.amount == 0 && now.Sub(l.changed) > emptyAfter {
+				delete(leases, replica)
+			}
+		}
+		if len(leases) == 0 {
+			delete(t.leases, name)
+		}
+	}
 }
 
 // live makes sure that a replica is alive: one that comes too late has lost what it held.
 func (t *localTruth) live(replica string, now time.Time, life time.Duration) {
 	if t.alive == nil {
-		t.alive, t.leases = map[string]time.Time{}, map[string]map[string]int64{}
+		t.alive, t.leases = map[string]time.Time{}, map[string]map[string]localLease{}
 	}
 	for name, until := range t.alive {
 		if until.After(now) {
@@ -236,31 +320,45 @@ func (t *localTruth) live(replica string, now time.Time, life time.Duration) {
 
 // held is what all living replicas hold of an account, and what one of them does. A debt counts as nothing.
 func (t *localTruth) held(name, replica string, now time.Time) (all, own int64) {
-	for r, amount := range t.leases[name] {
+	for r, l := range t.leases[name] {
 		if r == replica {
-			own = amount
+			own = l.amount
 		}
 		if r == replica || t.alive[r].After(now) {
-			all = plus(all, max(amount, 0))
+			all = plus(all, max(l.amount, 0))
 		}
 	}
 	return all, own
 }
 
+// change writes a lease.
+func (t *localTruth) change(name, replica string, now time.Time, amount int64) {
+	if t.leases[name] == nil {
+		t.leases[name] = map[string]localLease{}
+	}
+	t.leases[name][replica] = localLease{amount, now}
+}
+
 // takeOff takes an amount off a lease that is there.
-func (t *localTruth) takeOff(name, replica string, amount int64) {
+func (t *localTruth) takeOff(name, replica string, now time.Time, amount int64) {
 	if have, ok := t.leases[name][replica]; ok {
-		t.leases[name][replica] = minus(have, amount)
+		t.change(name, replica, now, minus(have.amount, amount))
 	}
 }
 
-// booked takes what the ledger has booked off the leases.
-func (t *localTruth) booked(leases map[lease]money.USD) {
+// book commits what calls cost, and takes it off the leases.
+func (t *localTruth) book(commit func() error, leases map[lease]money.USD, now time.Time) error {
+	t.booking.Lock()
+	defer t.booking.Unlock()
+	if err := commit(); err != nil {
+		return err
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for l, amount := range leases {
-		t.takeOff(l.account, l.replica, int64(amount))
+		t.takeOff(l.account, l.replica, now, int64(amount))
 	}
+	return nil
 }
 
 // plus and minus stay within int64.

@@ -15,9 +15,9 @@ import (
 // leaseTruth is quota.Truth in the tables leases, replicas and rates, bound to a replica. Every call is one round trip: a
 // batch of statements, which PostgreSQL runs in one transaction.
 //
-// Takes of one account wait for each other at an advisory lock, taken in the order of the locks' keys. They do not wait
-// for the ledger: it takes from a lease what it adds to the counter, in one transaction, and a statement sees both or
-// neither.
+// Takes of one account, and of all budgets of a scope, wait for each other at an advisory lock, taken in the order of the
+// locks' keys. They do not wait for the ledger: it takes from a lease what it adds to the counter, in one transaction, and
+// a statement sees both or neither.
 type leaseTruth struct {
 	s       *Store
 	replica string
@@ -36,11 +36,7 @@ const at = `at AS MATERIALIZED (SELECT coalesce($1::timestamptz, clock_timestamp
 func (l *leaseTruth) Take(ctx context.Context, asks []quota.Ask) ([]quota.Grant, error) {
 	grants := make([]quota.Grant, 0, len(asks))
 	for _, run := range distinct(asks) {
-		var part []quota.Grant
-		err := l.send(ctx, func(batch *pgx.Batch) error {
-			part = make([]quota.Grant, len(run))
-			return l.queueTake(batch, run, part)
-		})
+		part, err := l.take(ctx, run)
 		if err != nil {
 			return nil, err
 		}
@@ -49,11 +45,33 @@ func (l *leaseTruth) Take(ctx context.Context, asks []quota.Ask) ([]quota.Grant,
 	return grants, nil
 }
 
-func (l *leaseTruth) queueTake(batch *pgx.Batch, asks []quota.Ask, grants []quota.Grant) error {
+// take answers asks of different accounts. Those whose counter another one of them is counted on as well, since a key has
+// got another value, are answered after it.
+func (l *leaseTruth) take(ctx context.Context, asks []quota.Ask) ([]quota.Grant, error) {
+	var grants []quota.Grant
+	var later []int
+	err := l.send(ctx, func(batch *pgx.Batch) error {
+		grants, later = make([]quota.Grant, len(asks)), nil
+		return l.queueTake(batch, asks, grants, &later)
+	})
+	for _, i := range later {
+		if err != nil {
+			return nil, err
+		}
+		var one []quota.Grant
+		if one, err = l.take(ctx, asks[i:i+1]); err == nil {
+			grants[i] = one[0]
+		}
+	}
+	return grants, err
+}
+
+func (l *leaseTruth) queueTake(batch *pgx.Batch, asks []quota.Ask, grants []quota.Grant, later *[]int) error {
 	var leased, rated asked
 	for i := range asks {
 		if asks[i].Kind == quota.Rate {
 			rated.add(i, &asks[i])
+			rated.locks = rated.accounts
 			continue
 		}
 		leased.add(i, &asks[i])
@@ -61,7 +79,10 @@ func (l *leaseTruth) queueTake(batch *pgx.Batch, asks []quota.Ask, grants []quot
 	if err := leased.money(l.s, asks); err != nil {
 		return err
 	}
-	l.lock(batch, slices.Concat(leased.accounts, rated.accounts))
+	l.lock(batch, slices.Concat(leased.locks, rated.locks))
+	if leased.movable {
+		l.lock(batch, leased.locks) // where one has moved while this waited for it
+	}
 	if silent := l.s.now().UnixNano() - l.beaten.Load(); silent < 0 || silent > int64(l.life/2) {
 		l.queueBeat(batch)
 	}
@@ -69,7 +90,7 @@ func (l *leaseTruth) queueTake(batch *pgx.Batch, asks []quota.Ask, grants []quot
 		l.queuePeriods(batch, &leased)
 	}
 	if len(leased.accounts) > 0 {
-		l.queueLeased(batch, &leased, grants)
+		l.queueLeased(batch, &leased, grants, later)
 	}
 	if len(rated.accounts) > 0 {
 		l.queueRates(batch, &rated, grants)
@@ -81,10 +102,13 @@ func (l *leaseTruth) queueTake(batch *pgx.Batch, asks []quota.Ask, grants []quot
 type asked struct {
 	index             []int // in the asks
 	accounts          []string
+	locks             []string // names of accounts that are taken from one after the other
 	caps, needs, want []int64
 	spans             []int64 // microseconds, of rates
 
 	scopes                []*string // of budgets; nil of slots
+	names, rest           []*string // of the budgets of keys, whose counters may have moved
+	movable               bool      // there are some
 	periodScopes, periods []string
 	resets, next, after   []*time.Time
 }
@@ -101,7 +125,7 @@ func (a *asked) money(s *Store, asks []quota.Ask) error {
 	for _, i := range a.index {
 		q := &asks[i]
 		if q.Kind != quota.Money {
-			a.scopes = append(a.scopes, nil)
+			a.locks, a.scopes, a.names, a.rest = append(a.locks, q.Account), append(a.scopes, nil), append(a.names, nil), append(a.rest, nil)
 			continue
 		}
 		scope, err := budgetScope(q.Account)
@@ -109,7 +133,12 @@ func (a *asked) money(s *Store, asks []quota.Ask) error {
 			return err
 		}
 		text := string(scope)
-		a.scopes = append(a.scopes, &text)
+		a.locks, a.scopes = append(a.locks, nameOf(scope)), append(a.scopes, &text)
+		if name, rest, ok := movable(scope); ok {
+			a.names, a.rest, a.movable = append(a.names, &name), append(a.rest, &rest), true
+		} else {
+			a.names, a.rest = append(a.names, nil), append(a.rest, nil)
+		}
 		next, after := s.resetCandidates(q.Period)
 		a.periodScopes, a.periods = append(a.periodScopes, text), append(a.periods, q.Period)
 		a.next, a.after = append(a.next, next), append(a.after, after)
@@ -123,17 +152,21 @@ func (a *asked) money(s *Store, asks []quota.Ask) error {
 	return nil
 }
 
-func (l *leaseTruth) lock(batch *pgx.Batch, accounts []string) {
-	batch.Queue(`SELECT pg_advisory_xact_lock(k) FROM (
-		SELECT DISTINCT hashtextextended(a, 7026513890) AS k FROM unnest($1::text[]) AS a ORDER BY k OFFSET 0) AS locks`, accounts)
-}
+// lockAccounts locks accounts of rates and slots, and names of budgets: where they have moved, the names in force.
+const lockAccounts = `SELECT pg_advisory_xact_lock(k) FROM (
+	SELECT DISTINCT hashtextextended(coalesce(m.to_scope, n.name), 7026513890) AS k
+	FROM unnest($1::text[]) AS n (name) LEFT JOIN counter_moves m ON m.from_scope = n.name ORDER BY k OFFSET 0) AS locks`
+
+func (l *leaseTruth) lock(batch *pgx.Batch, names []string) { batch.Queue(lockAccounts, names) }
 
 // queuePeriods begins the periods that are over anew, and gives counters the period of their budget. Mostly there is
 // nothing to do.
 func (l *leaseTruth) queuePeriods(batch *pgx.Batch, a *asked) {
 	batch.Queue(`WITH `+at+`, a AS (
-			SELECT n.scope, n.period, n.reset, CASE WHEN n.next > at.now THEN n.next ELSE n.after END AS next
-			FROM at, unnest($2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[]) AS n (scope, period, reset, next, after))
+			SELECT DISTINCT ON (1) coalesce(m.to_scope || substr(n.scope, length(m.from_scope) + 1), n.scope) AS scope, n.period, n.reset,
+				CASE WHEN n.next > at.now THEN n.next ELSE n.after END AS next
+			FROM at CROSS JOIN unnest($2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[]) AS n (scope, period, reset, next, after)
+			LEFT JOIN counter_moves m ON m.from_scope = `+nameOfScope(`n.scope`)+`)
 		INSERT INTO counters AS c (scope, duration, reset_at, updated_at)
 		SELECT a.scope, a.period, CASE WHEN o.duration IS DISTINCT FROM a.period AND a.reset > at.now AND a.period <> '' THEN a.reset ELSE a.next END, at.now
 		FROM at CROSS JOIN a LEFT JOIN counters o ON o.scope = a.scope
@@ -145,35 +178,49 @@ func (l *leaseTruth) queuePeriods(batch *pgx.Batch, a *asked) {
 }
 
 // queueLeased grants budgets and slots: what is used and what living replicas hold stay within the cap. A debt of this
-// replica is part of what is used already, so filling it takes no room.
-func (l *leaseTruth) queueLeased(batch *pgx.Batch, a *asked, grants []quota.Grant) {
+// replica is part of what is used already, so filling it takes no room. A budget is held in all accounts that are counted on
+// its counter: those under names that a key has had before as well. Only one of them is answered at once.
+func (l *leaseTruth) queueLeased(batch *pgx.Batch, a *asked, grants []quota.Grant, later *[]int) {
 	batch.Queue(`WITH `+at+`, a AS (
-			SELECT * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::int[]) AS n (account, scope, cap, need, want, i)),
+			SELECT n.account, n.cap, n.need, n.want, n.i, coalesce(m.to_scope || n.rest, n.scope) AS scope, coalesce(m.to_scope, n.name) AS name, n.rest
+			FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[], $9::int[])
+				AS n (account, scope, name, rest, cap, need, want, i)
+			LEFT JOIN counter_moves m ON m.from_scope = n.name),
+		same AS (
+			SELECT i, account, true AS own FROM a
+			UNION ALL SELECT a.i, 'budget:' || a.name || a.rest, false FROM a WHERE 'budget:' || a.name || a.rest <> a.account
+			UNION ALL SELECT a.i, 'budget:' || m.from_scope || a.rest, false FROM a JOIN counter_moves m ON m.to_scope = a.name
+				WHERE 'budget:' || m.from_scope || a.rest <> a.account),
 		held AS (
-			SELECT l.account, sum(greatest(l.amount, 0)) AS amount, coalesce(sum(l.amount) FILTER (WHERE l.replica = $8), 0) AS own
-			FROM at CROSS JOIN leases l JOIN replicas r ON r.id = l.replica AND r.expires_at > at.now
-			WHERE l.account = ANY($2) GROUP BY l.account),
+			SELECT s.i, sum(greatest(l.amount, 0)) AS amount, coalesce(sum(l.amount) FILTER (WHERE s.own AND l.replica = $10), 0) AS own
+			FROM at CROSS JOIN same s JOIN leases l ON l.account = s.account JOIN replicas r ON r.id = l.replica AND r.expires_at > at.now
+			GROUP BY s.i),
 		s AS (
-			SELECT a.*, trunc(coalesce(c.spent, 0) * 1000000000000) AS used, coalesce(h.amount, 0) AS held, coalesce(h.own, 0) AS own, c.reset_at
-			FROM a LEFT JOIN counters c ON c.scope = a.scope LEFT JOIN held h ON h.account = a.account),
+			SELECT a.*, trunc(coalesce(c.spent, 0) * 1000000000000) AS used, coalesce(h.amount, 0) AS held, coalesce(h.own, 0) AS own, c.reset_at,
+				row_number() OVER (PARTITION BY coalesce(a.scope, a.account) ORDER BY a.i) > 1 AS later
+			FROM a LEFT JOIN counters c ON c.scope = a.scope LEFT JOIN held h ON h.i = a.i),
 		g AS (
-			SELECT s.*, CASE WHEN s.need <= s.cap - s.used - s.held + greatest(-s.own, 0)
+			SELECT s.*, CASE WHEN NOT s.later AND s.need <= s.cap - s.used - s.held + greatest(-s.own, 0)
 				THEN least(s.want, s.cap - s.used - s.held + greatest(-s.own, 0))::bigint ELSE 0 END AS amount
 			FROM s),
 		taken AS (
-			INSERT INTO leases AS l (account, replica, amount)
-			SELECT account, $8, amount FROM g WHERE amount > 0 ORDER BY account COLLATE "C"
-			ON CONFLICT (account, replica) DO UPDATE SET amount = l.amount + excluded.amount)
+			INSERT INTO leases AS l (account, replica, amount, changed_at)
+			SELECT account, $10, amount, at.now FROM at, g WHERE amount > 0 ORDER BY account COLLATE "C"
+			ON CONFLICT (account, replica) DO UPDATE SET amount = l.amount + excluded.amount, changed_at = excluded.changed_at)
 		SELECT i, amount, least(used, 9223372036854775807)::bigint, least(held - greatest(own, 0) + greatest(own + amount, 0), 9223372036854775807)::bigint,
-			(own + amount)::bigint, reset_at FROM g`,
-		l.s.clock(), a.accounts, a.scopes, a.caps, a.needs, a.want, a.index, l.replica).Query(func(rows pgx.Rows) error {
+			(own + amount)::bigint, reset_at, later FROM g`,
+		l.s.clock(), a.accounts, a.scopes, a.names, a.rest, a.caps, a.needs, a.want, a.index, l.replica).Query(func(rows pgx.Rows) error {
 		var i int
 		var g quota.Grant
 		var reset *time.Time
-		_, err := pgx.ForEachRow(rows, []any{&i, &g.Amount, &g.Used, &g.Leased, &g.Own, &reset}, func() error {
+		var again bool
+		_, err := pgx.ForEachRow(rows, []any{&i, &g.Amount, &g.Used, &g.Leased, &g.Own, &reset, &again}, func() error {
 			grants[i] = g
 			if reset != nil {
 				grants[i].ResetAt = reset.UTC()
+			}
+			if again {
+				*later = append(*later, i)
 			}
 			return nil
 		})
@@ -239,7 +286,7 @@ func (l *leaseTruth) Give(ctx context.Context, gives []quota.Give) error {
 			for i, name := range accounts {
 				replicas[i], amounts[i] = l.replica, leased[name]
 			}
-			queueTakeOff(batch, accounts, replicas, amounts)
+			l.s.queueTakeOff(batch, accounts, replicas, amounts)
 		}
 		var accounts []string
 		var amounts, left []int64
@@ -264,12 +311,13 @@ func (l *leaseTruth) Give(ctx context.Context, gives []quota.Give) error {
 }
 
 // queueTakeOff takes amounts off leases that are there, in the order of their keys. A lease of money may fall below zero.
-func queueTakeOff(batch *pgx.Batch, accounts, replicas []string, amounts []int64) {
+func (s *Store) queueTakeOff(batch *pgx.Batch, accounts, replicas []string, amounts []int64) {
 	batch.Queue(`SELECT 1 FROM unnest($1::text[], $2::text[]) AS n (account, replica)
 		JOIN leases l ON l.account = n.account AND l.replica = n.replica ORDER BY l.account, l.replica FOR UPDATE OF l`, accounts, replicas)
-	batch.Queue(`UPDATE leases l SET amount = CASE WHEN l.account LIKE 'budget:%' THEN l.amount - n.amount ELSE greatest(0, l.amount - n.amount) END
+	batch.Queue(`UPDATE leases l SET changed_at = coalesce($4::timestamptz, clock_timestamp()),
+			amount = CASE WHEN l.account LIKE 'budget:%' THEN l.amount - n.amount ELSE greatest(0, l.amount - n.amount) END
 		FROM unnest($1::text[], $2::text[], $3::bigint[]) AS n (account, replica, amount)
-		WHERE l.account = n.account AND l.replica = n.replica`, accounts, replicas, amounts)
+		WHERE l.account = n.account AND l.replica = n.replica`, accounts, replicas, amounts, s.clock())
 }
 
 // Beat implements quota.Truth.
@@ -280,7 +328,11 @@ func (l *leaseTruth) Beat(ctx context.Context) error {
 	})
 }
 
-// queueBeat frees what the dead have held, this replica included when it comes too late, and forgets windows long over.
+// emptyAfter is how long a lease of nothing is kept: its replica may have calls under way that will cost more than they hold.
+const emptyAfter = time.Hour
+
+// queueBeat frees what the dead have held, this replica included when it comes too late, and forgets windows long over and
+// leases that have been empty for long.
 func (l *leaseTruth) queueBeat(batch *pgx.Batch) {
 	l.beaten.Store(l.s.now().UnixNano())
 	batch.Queue(`WITH `+at+`, dead AS (
@@ -291,6 +343,9 @@ func (l *leaseTruth) queueBeat(batch *pgx.Batch) {
 		ON CONFLICT (id) DO UPDATE SET expires_at = greatest(replicas.expires_at, excluded.expires_at)`, l.s.clock(), l.replica, l.life.Microseconds())
 	batch.Queue(`WITH `+at+` DELETE FROM rates WHERE account IN (
 		SELECT account FROM rates, at WHERE ends_at < at.now - interval '1 hour' LIMIT 1000 FOR UPDATE OF rates SKIP LOCKED)`, l.s.clock())
+	batch.Queue(`WITH `+at+` DELETE FROM leases WHERE (account, replica) IN (
+		SELECT account, replica FROM leases, at WHERE replica = $2 AND amount = 0 AND changed_at < at.now - $3 * interval '1 microsecond'
+		LIMIT 1000 FOR UPDATE OF leases SKIP LOCKED)`, l.s.clock(), l.replica, emptyAfter.Microseconds())
 }
 
 // send runs the statements that fill queues in one transaction and one round trip, again when they lost against others.

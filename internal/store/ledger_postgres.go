@@ -75,7 +75,7 @@ var errNotEngine = errors.New("store: the batch cannot be added up")
 
 // look reads in one round trip what has to be known before anything is written.
 func (b *pgBooking) look(ctx context.Context) error {
-	scopes := map[account.Scope]bool{}
+	scopes := map[string]bool{}
 	var replies, calls []string
 	var starts []time.Time
 	for i := range b.entries {
@@ -83,8 +83,8 @@ func (b *pgBooking) look(ctx context.Context) error {
 		if e.row.RequestID != e.row.CallID {
 			replies = append(replies, e.row.RequestID)
 		}
-		for _, scope := range e.charges {
-			scopes[scope] = true
+		for _, scope := range e.held {
+			scopes[string(scope)] = true
 		}
 		if b.compare {
 			calls, starts = append(calls, e.row.CallID), append(starts, e.row.StartTime)
@@ -93,18 +93,18 @@ func (b *pgBooking) look(ctx context.Context) error {
 	slices.Sort(replies)
 	var batch pgx.Batch
 	taken, there := map[string]bool{}, map[string]bool{}
-	b.next = map[account.Scope]time.Time{}
-	batch.Queue(`SELECT coalesce($1::timestamptz, clock_timestamp())`, b.s.clock()).QueryRow(func(row pgx.Row) error { return row.Scan(&b.now) })
-	batch.Queue(`SELECT scope, duration FROM counters WHERE scope = ANY($1) AND reset_at <= coalesce($2::timestamptz, clock_timestamp())`,
-		slices.Collect(maps.Keys(scopes)), b.s.clock()).Query(func(rows pgx.Rows) error {
-		var scope account.Scope
-		var duration string
-		_, err := pgx.ForEachRow(rows, []any{&scope, &duration}, func() error {
-			b.next[scope] = b.s.nextReset(duration, b.now)
+	batch.Queue(`SELECT pg_advisory_xact_lock_shared($1)`, int64(movesLock))
+	gone := moved{}
+	batch.Queue(b.s.movesOf(), namesOf(b.entries)).Query(func(rows pgx.Rows) error {
+		var from, to string
+		_, err := pgx.ForEachRow(rows, []any{&from, &to}, func() error {
+			gone[from] = to
 			return nil
 		})
 		return err
 	})
+	batch.Queue(`SELECT coalesce($1::timestamptz, clock_timestamp())`, b.s.clock()).QueryRow(func(row pgx.Row) error { return row.Scan(&b.now) })
+	b.queueDue(&batch, slices.Collect(maps.Keys(scopes)))
 	if len(replies) > 0 {
 		batch.Queue(`SELECT DISTINCT request_id FROM spend_logs WHERE request_id = ANY($1)`, slices.Compact(replies)).Query(collect(taken))
 	}
@@ -118,9 +118,30 @@ func (b *pgBooking) look(ctx context.Context) error {
 	if len(there) > 0 {
 		b.entries = slices.DeleteFunc(slices.Clone(b.entries), func(e entry) bool { return there[e.row.CallID] })
 	}
+	gone.follow(b.entries)
 	nameRequests(b.entries, taken)
 	return nil
 }
+
+// queueDue finds the counters whose period is over, where they are now.
+func (b *pgBooking) queueDue(batch *pgx.Batch, scopes []string) {
+	b.next = map[account.Scope]time.Time{}
+	batch.Queue(`SELECT scope, duration FROM counters WHERE reset_at <= coalesce($2::timestamptz, clock_timestamp()) AND scope = ANY(ARRAY(
+			SELECT coalesce(m.to_scope || substr(n.scope, length(m.from_scope) + 1), n.scope)
+			FROM unnest($1::text[]) AS n (scope) LEFT JOIN counter_moves m ON m.from_scope = `+nameOfScope(`n.scope`)+`))`,
+		scopes, b.s.clock()).Query(func(rows pgx.Rows) error {
+		var scope account.Scope
+		var duration string
+		_, err := pgx.ForEachRow(rows, []any{&scope, &duration}, func() error {
+			b.next[scope] = b.s.nextReset(duration, b.now)
+			return nil
+		})
+		return err
+	})
+}
+
+// nameOfScope is nameOf in SQL.
+func nameOfScope(expr string) string { return `split_part(split_part(` + expr + `, '@', 1), '#', 1)` }
 
 // nameRequests gives every row a request_id of its own. It may run again over what it has named.
 func nameRequests(entries []entry, taken map[string]bool) {
@@ -170,7 +191,7 @@ func (b *pgBooking) addUp(ctx context.Context) error {
 		queueFacts(&batch, table, t.facts[i])
 	}
 	b.queueCounters(&batch, t)
-	queueLeases(&batch, t.leases)
+	b.queueLeases(&batch, t.leases)
 	return b.conn.SendBatch(ctx, &batch).Close()
 }
 
@@ -262,7 +283,7 @@ func (b *pgBooking) queueCounters(batch *pgx.Batch, t *tally) {
 }
 
 // queueLeases takes what was spent off what the replicas hold.
-func queueLeases(batch *pgx.Batch, leases map[lease]money.USD) {
+func (b *pgBooking) queueLeases(batch *pgx.Batch, leases map[lease]money.USD) {
 	if len(leases) == 0 {
 		return
 	}
@@ -271,7 +292,7 @@ func queueLeases(batch *pgx.Batch, leases map[lease]money.USD) {
 	for l, amount := range leases {
 		accounts, replicas, amounts = append(accounts, l.account), append(replicas, l.replica), append(amounts, int64(amount))
 	}
-	queueTakeOff(batch, accounts, replicas, amounts)
+	b.s.queueTakeOff(batch, accounts, replicas, amounts)
 }
 
 func sortedFacts(facts map[fact]sums) []fact {

@@ -14,23 +14,39 @@ import (
 // bookSQLite books entries in one transaction, each with its own insert, which tells whether the call is new: the file
 // has one writer, and a prepared statement is the fastest way into it.
 func (s *Store) bookSQLite(ctx context.Context, entries []entry) (booked int, err error) {
-	var t *tally
 	err = s.write(ctx, func(tx *sqlTx) error {
 		fresh, err := tx.insertRows(ctx, entries)
 		if err != nil {
 			return err
 		}
 		booked = len(fresh)
-		if t, err = tallyOf(fresh); err != nil {
+		if err := tx.followMoves(ctx, fresh); err != nil {
+			return err
+		}
+		t, err := tallyOf(fresh)
+		if err != nil {
 			return fmt.Errorf("store: the batch cannot be added up: %w", err)
 		}
+		tx.seal = func(commit func() error) error { return s.local.book(commit, t.leases, s.now()) }
 		return tx.addUp(ctx, t)
 	})
 	if err != nil {
 		return 0, err
 	}
-	s.local.booked(t.leases)
 	return booked, nil
+}
+
+// followMoves has the entries charge the counters where they are now.
+func (tx *sqlTx) followMoves(ctx context.Context, entries []entry) error {
+	gone := moved{}
+	err := tx.rows(ctx, tx.s.movesOf(), []any{tx.s.dialect.list(namesOf(entries))}, func(scan func(...any) error) error {
+		var from, to string
+		err := scan(&from, &to)
+		gone[from] = to
+		return err
+	})
+	gone.follow(entries)
+	return err
 }
 
 // insertRows returns the entries that were new.

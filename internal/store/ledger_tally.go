@@ -116,7 +116,8 @@ func (t *tally) addUsage(d dims, charges string, slot int64, s sums) error {
 	return t.count(usageOfCustomers, d, slot, s)
 }
 
-// charge adds the cost of a call to the counters, and takes it off what its replica leased.
+// charge adds the cost of a call to the counters, and takes it off what its replica leased, in the accounts that it was
+// leased from.
 func (t *tally) charge(e *entry) error {
 	if e.row.Spend == 0 {
 		return nil
@@ -125,9 +126,11 @@ func (t *tally) charge(e *entry) error {
 		if err := addTo(t.counters, scope, e.row.Spend); err != nil {
 			return err
 		}
-		if e.replica == "" {
-			continue
-		}
+	}
+	if e.replica == "" {
+		return nil
+	}
+	for _, scope := range e.held {
 		if err := addTo(t.leases, lease{budgetAccount(scope), e.replica}, e.row.Spend); err != nil {
 			return err
 		}

@@ -20,7 +20,8 @@ type entry struct {
 	row      ledger.Row
 	endpoint string
 	tags     []string
-	charges  []account.Scope
+	held     []account.Scope // what the call was admitted under
+	charges  []account.Scope // the same where nothing has moved since: the counters that are charged
 	replica  string
 
 	cacheRead, cacheCreation int64
@@ -59,8 +60,9 @@ func entryOf(c *record.Call) entry {
 		}
 	}
 	slices.Sort(charges)
+	charges = slices.Compact(charges)
 	return entry{
-		row: ledger.RowOf(c), endpoint: c.Route, tags: ledger.TagsOf(c), charges: slices.Compact(charges), replica: c.Replica,
+		row: ledger.RowOf(c), endpoint: c.Route, tags: ledger.TagsOf(c), held: charges, charges: charges, replica: c.Replica,
 		cacheRead: int64(c.CachedTokens), cacheCreation: int64(c.CacheWrittenTokens), reached: c.Upstream != "",
 	}
 }
@@ -124,5 +126,5 @@ func (e *entry) strip() {
 	}
 	r.Metadata, r.RequestTags, r.Messages, r.Response, r.ProxyServerRequest = nil, nil, nil, nil, nil
 	e.tags = slices.DeleteFunc(slices.Clone(e.tags), func(tag string) bool { return len(tag) > 1000 || !storable(tag) })
-	e.charges = slices.DeleteFunc(slices.Clone(e.charges), func(c account.Scope) bool { return len(c) > 2000 || !storable(string(c)) })
+	e.held = slices.DeleteFunc(slices.Clone(e.held), func(c account.Scope) bool { return len(c) > 2000 || !storable(string(c)) })
 }

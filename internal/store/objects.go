@@ -62,6 +62,9 @@ func (tx *objectTx) Insert(ctx context.Context, o account.Object) error {
 		return account.ErrExists
 	}
 	tx.note(o.Kind(), o.ObjectID())
+	if o.Kind() == account.Keys { // a value that was in use before: what it costs now is its own
+		return tx.settle(ctx, account.KeyScope(o.ObjectID()))
+	}
 	return nil
 }
 

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"tollgate/internal/account"
@@ -10,10 +12,34 @@ import (
 // pruneTogether is how many rows go in one transaction.
 const pruneTogether = 5000
 
+// mostSkew is how far the clock of a replica that prunes may be off the server's.
+const mostSkew = 5 * time.Minute
+
+// ErrClock says that the clocks of this replica and of the server differ too much for what cannot be undone.
+var ErrClock = errors.New("store: the clock here and the server's differ")
+
+// agreeOnTime returns ErrClock when the clock here is far off the server's.
+func (s *Store) agreeOnTime(ctx context.Context) error {
+	began := s.now()
+	theirs, err := s.Now(ctx)
+	if err != nil {
+		return err
+	}
+	// The answer is from a moment between the two readings here.
+	if ahead, behind := began.Sub(theirs), theirs.Sub(s.now()); ahead > mostSkew || behind > mostSkew {
+		return fmt.Errorf("%w: by %v; nothing is removed until they agree", ErrClock, max(ahead, behind).Round(time.Second))
+	}
+	return nil
+}
+
 // Prune implements ledger.Maintenance. On PostgreSQL a month that is wholly before the time goes at once, with its
 // partition. A call of that time that comes later (a spool that was away for longer than rows are kept) is booked, but
-// could not be told from one that was booked before: retention must be longer than a store may be away.
+// could not be told from one that was booked before: retention must be longer than a store may be away. Nothing is removed,
+// and the error is ErrClock, where the clock here is far off the server's: the time may have been reckoned by it.
 func (s *Store) Prune(ctx context.Context, before time.Time, progress func(removed int64)) (int64, error) {
+	if err := s.agreeOnTime(ctx); err != nil {
+		return 0, err
+	}
 	before = slotDown(before) // usage can then tell what is left
 	err := s.write(ctx, func(tx *sqlTx) error {
 		_, err := tx.exec(ctx, `UPDATE ledger_state SET pruned_before = $1 WHERE pruned_before IS NULL OR pruned_before < $1`, before.UTC())

@@ -81,8 +81,8 @@ func (tx *objectTx) SetPeriod(ctx context.Context, scope account.Scope, duration
 	if !storable(string(scope)) || !storable(duration) {
 		return ErrText
 	}
-	var now time.Time
-	if err := tx.row(ctx, `SELECT `+tx.s.dialect.clock(`$1`), []any{tx.s.clock()}, scanTime{&now}); err != nil {
+	now, err := tx.s.nowOf(ctx, tx.runner)
+	if err != nil {
 		return err
 	}
 	if span, err := budget.ParseDuration(duration); err == nil && span.None() {
@@ -95,7 +95,7 @@ func (tx *objectTx) SetPeriod(ctx context.Context, scope account.Scope, duration
 		resetAt = &next
 	}
 	// An amount whose period has ended belongs to it, not to the new one.
-	_, err := tx.exec(ctx, `INSERT INTO counters (scope, duration, reset_at, updated_at) VALUES ($1, $2, $3, $4)
+	_, err = tx.exec(ctx, `INSERT INTO counters (scope, duration, reset_at, updated_at) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (scope) DO UPDATE SET duration = excluded.duration, reset_at = excluded.reset_at, updated_at = excluded.updated_at,
 			spent = CASE WHEN counters.reset_at <= excluded.updated_at THEN 0 ELSE counters.spent END`,
 		string(scope), duration, orNull(resetAt), now)
@@ -110,37 +110,13 @@ func (tx *objectTx) SetPeriod(ctx context.Context, scope account.Scope, duration
 const family = `(scope = CAST($1 AS text) OR (scope > CAST($1 AS text) || '#' AND scope < CAST($1 AS text) || '$')
 	OR (scope > CAST($1 AS text) || '@' AND scope < CAST($1 AS text) || 'A'))`
 
-// MoveCounter implements account.Tx. Where the new name has counters already, they are added up.
-func (tx *objectTx) MoveCounter(ctx context.Context, from, to account.Scope) error {
-	if !storable(string(to)) {
-		return ErrText
-	}
-	if from == to || !storable(string(from)) {
-		return nil
-	}
-	const renamed = `CAST($2 AS text) || substr(scope, length(CAST($1 AS text)) + 1)`
-	_, err := tx.exec(ctx, `INSERT INTO counters (scope, spent, total, duration, reset_at, updated_at)
-		SELECT `+renamed+`, spent, total, duration, reset_at, updated_at FROM counters WHERE `+family+`
-		ON CONFLICT (scope) DO UPDATE SET spent = counters.spent + excluded.spent, total = counters.total + excluded.total,
-			duration = excluded.duration, reset_at = excluded.reset_at, updated_at = excluded.updated_at`,
-		string(from), string(to))
-	if err != nil {
-		return err
-	}
-	_, err = tx.exec(ctx, `INSERT INTO counter_corrections (scope, amount, reason, at)
-		SELECT `+renamed+`, total, 'moved here', $3 FROM counters WHERE total <> 0 AND `+family,
-		string(from), string(to), tx.s.now().UTC())
-	if err != nil {
-		return err
-	}
-	tx.note("", string(to))
-	return tx.forget(ctx, from, "moved away")
-}
-
 // DropCounter implements account.Tx.
 func (tx *objectTx) DropCounter(ctx context.Context, scope account.Scope) error {
 	if !storable(string(scope)) {
 		return nil
+	}
+	if err := tx.settle(ctx, scope); err != nil {
+		return err
 	}
 	return tx.forget(ctx, scope, "dropped")
 }

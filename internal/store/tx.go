@@ -93,8 +93,9 @@ func (r runner) guard(ctx context.Context) (context.Context, *watchdog) {
 type sqlTx struct {
 	runner
 	conn    *sql.Conn
-	locked  bool             // serialise was called
-	changes []account.Change // in order; noted holds the same
+	locked  bool                            // serialise was called
+	seal    func(commit func() error) error // where it is not nil, calls commit once and does what belongs to it
+	changes []account.Change                // in order; noted holds the same
 	noted   map[account.Change]bool
 }
 
@@ -145,7 +146,11 @@ func (s *Store) writeOnce(ctx context.Context, limit time.Duration, change func(
 		return err
 	}
 	w.touch()
-	if err := inner.Commit(); err != nil {
+	commit := inner.Commit
+	if tx.seal != nil {
+		commit = func() error { return tx.seal(inner.Commit) }
+	}
+	if err := commit(); err != nil {
 		return s.fail(ctx, err)
 	}
 	if len(tx.changes) > 0 {

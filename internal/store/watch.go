@@ -59,7 +59,11 @@ func (s *Store) Watch(ctx context.Context, apply func([]account.Change)) error {
 		case <-far:
 		case <-poll.C:
 		case <-prune.C:
-			w.tell(ctx, s.pruneChanges(ctx, s.now().Add(-changesKept)))
+			now, err := s.Now(ctx)
+			if err == nil {
+				err = s.pruneChanges(ctx, now.Add(-changesKept))
+			}
+			w.tell(ctx, err)
 		}
 	}
 }

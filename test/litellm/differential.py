@@ -37,7 +37,7 @@ class Table:
         self.entries = yaml.safe_load(file.read_text())["differences"]
         self.used = [0] * len(self.entries)
         for e in self.entries:
-            unknown = set(e) - {"what", "kind", "outcome", "cases", "paths", "litellm", "tollgate", "reason"}
+            unknown = set(e) - {"what", "kind", "outcome", "cases", "paths", "litellm", "tollgate", "reason", "chance"}
             if unknown or not all(e.get(k) for k in ("what", "paths", "reason")) or e.get("kind") not in KINDS:
                 sys.exit(
                     f"differences.yaml: an entry needs what, kind, paths and a reason, and knows no {sorted(unknown)}: {e}"
@@ -104,7 +104,7 @@ class Run:
         proxies = []
         commands = {
             "litellm": [pathlib.Path(sys.executable).parent / "litellm", "--telemetry", "False"],
-            "tollgate": [binary, "serve"],
+            "tollgate": [binary, "serve", "--no-database"],
         }
         for name, command in commands.items():
             upstream = Simulator(binary, self.folder / f"sim-{name}") if config == "oci" else Upstream()
