@@ -29,8 +29,12 @@ func newBudgetCreate(r *remote) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		id, _ := cmd.Flags().GetString("id")
 		if len(args) == 1 {
-			fields["budget_id"] = args[0]
+			id = args[0]
+		}
+		if id != "" {
+			fields["budget_id"] = id
 		}
 		made, err := c.CreateBudget(ctx, fields)
 		if err != nil {
@@ -39,6 +43,7 @@ func newBudgetCreate(r *remote) *cobra.Command {
 		return r.show(made.Raw, func(c *columns) { describeBudget(c, &made.Value) })
 	})
 	addFieldFlags(cmd.Flags(), budgetFlags, limitFlags)
+	cmd.Flags().String("id", "", "id of the budget, as BUDGET")
 	return cmd
 }
 
@@ -73,9 +78,12 @@ func (r *remote) budgetInfo(ctx context.Context, c *client.Client, _ *cobra.Comm
 
 func newBudgetUpdate(r *remote) *cobra.Command {
 	cmd := r.leaf("update BUDGET", "Change a budget; what no option names stays", cobra.ExactArgs(1), func(ctx context.Context, c *client.Client, cmd *cobra.Command, args []string) error {
-		fields, err := readFields(cmd.Flags(), budgetFlags, limitFlags)
+		fields, gone, err := readChanges(cmd.Flags(), budgetFlags, limitFlags)
 		if err != nil {
 			return err
+		}
+		for _, name := range gone {
+			fields[name] = nil // which takes a limit of a budget away
 		}
 		if len(fields) == 0 {
 			return usagef("nothing is to be changed: name a field, such as --max-budget 20")
@@ -86,6 +94,7 @@ func newBudgetUpdate(r *remote) *cobra.Command {
 		}
 		return r.said(changed.Raw, "updated %s", args[0])
 	})
+	cmd.Long = cmd.Short + "; " + noneUsage
 	addFieldFlags(cmd.Flags(), budgetFlags, limitFlags)
 	return cmd
 }

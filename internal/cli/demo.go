@@ -95,7 +95,9 @@ func demo(ctx context.Context, env *Environment, o *demoOptions) error {
 		_ = server.Close()
 	}
 	<-done
-	if closed := a.Close(drained); err == nil {
+	closing, cancelClosing := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancelClosing()
+	if closed := a.Close(closing); err == nil {
 		err = closed
 	}
 	return err

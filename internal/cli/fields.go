@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -70,6 +71,38 @@ func readFields(f *pflag.FlagSet, list ...[]fieldFlag) (client.Fields, error) {
 		return nil, err
 	}
 	return fields, readPairs(fields, "set", set)
+}
+
+// taken are the fields of a request that an update can take away, by the word none.
+var taken = []string{"max_budget", "soft_budget", "budget_duration", "budget_id", "rpm_limit", "tpm_limit", "max_parallel_requests", "duration"}
+
+// noneUsage tells of it in the help of updates.
+const noneUsage = "none takes a limit away: --max-budget none, --duration none."
+
+// readChanges makes the fields of an update: as readFields, and the names of those that the word none takes away.
+func readChanges(f *pflag.FlagSet, list ...[]fieldFlag) (fields client.Fields, gone []string, err error) {
+	var left [][]fieldFlag
+	for _, flags := range list {
+		left = append(left, slices.DeleteFunc(slices.Clone(flags), func(flag fieldFlag) bool {
+			given := f.Lookup(flag.flag)
+			away := given.Changed && given.Value.String() == "none" && slices.Contains(taken, flag.field)
+			if away {
+				gone = append(gone, flag.field)
+			}
+			return away
+		}))
+	}
+	fields, err = readFields(f, left...)
+	return fields, gone, err
+}
+
+// readUpdate is readChanges for requests that name the fields to be taken away in unset.
+func readUpdate(f *pflag.FlagSet, list ...[]fieldFlag) (client.Fields, error) {
+	fields, gone, err := readChanges(f, list...)
+	if err == nil && len(gone) > 0 {
+		fields["unset"] = gone
+	}
+	return fields, err
 }
 
 func (f fieldFlag) value(text string) (any, error) {

@@ -178,7 +178,7 @@ func (r *remote) keyInfo(ctx context.Context, c *client.Client, _ *cobra.Command
 
 func newKeyUpdate(r *remote) *cobra.Command {
 	cmd := r.leaf("update KEY", "Change a key; what no option names stays", cobra.ExactArgs(1), func(ctx context.Context, c *client.Client, cmd *cobra.Command, args []string) error {
-		fields, err := readFields(cmd.Flags(), keyFlags, limitFlags)
+		fields, err := readUpdate(cmd.Flags(), keyFlags, limitFlags)
 		if err != nil {
 			return err
 		}
@@ -195,6 +195,7 @@ func newKeyUpdate(r *remote) *cobra.Command {
 		}
 		return r.said(changed.Raw, "updated %s", short(hash))
 	})
+	cmd.Long = cmd.Short + "; " + noneUsage
 	addFieldFlags(cmd.Flags(), keyFlags, limitFlags)
 	return cmd
 }

@@ -7,6 +7,9 @@ import (
 
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
+
+	"tollgate/internal/account"
+	"tollgate/internal/config"
 )
 
 // liteLLMOptions are the options of LiteLLM's command line beside those that serve has as well. Those of Uvicorn,
@@ -16,6 +19,7 @@ type liteLLMOptions struct {
 	maxTokens                         int
 	temperature                       float64
 	requestTimeout                    float64
+	maxBudget                         string
 	dropParams, detailedDebug         bool
 	keepaliveSeconds                  int
 	skipServer                        bool
@@ -27,8 +31,8 @@ var ineffective = map[string]string{
 	"num_workers": "one process uses all cores", "log_config": "logging is set by LITELLM_LOG and JSON_LOGS", "run_gunicorn": "there is no Python server",
 	"run_hypercorn": "there is no Python server", "run_granian": "there is no Python server", "max_requests_before_restart": "memory is bounded",
 	"max_requests_before_restart_jitter": "memory is bounded", "use_prisma_db_push": "there is no Prisma", "use_prisma_migrate": "there is no Prisma",
-	"enforce_prisma_migration_check": "there is no Prisma", "iam_token_db_auth": "no database is used yet", "telemetry": "nothing is sent home",
-	"local": "", "use_queue": "", "add_function_to_prompt": "models call tools natively", "max_budget": "budgets belong to keys, which are not served yet",
+	"enforce_prisma_migration_check": "there is no Prisma", "iam_token_db_auth": "the database is opened with the password of DATABASE_URL", "telemetry": "nothing is sent home",
+	"local": "", "use_queue": "", "add_function_to_prompt": "models call tools natively",
 	"ciphers": "Go's choice of ciphers is used", "headers": "", "save": "", "test": "ask with curl", "test_async": "ask with curl", "num_requests": "ask with curl",
 	"health": "ask GET /health",
 }
@@ -49,6 +53,7 @@ func (o *serveOptions) addLiteLLMFlags(f *pflag.FlagSet) {
 	f.IntVar(&l.maxTokens, "max_tokens", 0, "default max_tokens of --model")
 	f.Float64Var(&l.temperature, "temperature", -1, "default temperature of --model")
 	f.Float64Var(&l.requestTimeout, "request_timeout", 0, "timeout of --model in seconds")
+	f.StringVar(&l.maxBudget, "max_budget", "", "dollars that the whole gateway may spend in litellm_settings.budget_duration; wins over the file's max_budget")
 	f.BoolVar(&l.dropParams, "drop_params", false, "drop parameters that --model does not take")
 	f.BoolVar(&l.detailedDebug, "detailed_debug", false, "log more [DETAILED_DEBUG]")
 	f.IntVar(&l.keepaliveSeconds, "keepalive_timeout", 0, "seconds that an idle connection is kept [KEEPALIVE_TIMEOUT]")
@@ -106,6 +111,18 @@ func (l *liteLLMOptions) config(file string) ([]byte, error) {
 		name = l.model
 	}
 	return yaml.Marshal(map[string]any{"model_list": []any{map[string]any{"model_name": name, "litellm_params": params}}})
+}
+
+// documents are what the command line says of the configuration beside its file.
+func (l *liteLLMOptions) documents() ([]config.Document, error) {
+	if l.maxBudget == "" {
+		return nil, nil
+	}
+	amount, err := account.ParseAmount(l.maxBudget)
+	if err != nil || amount.None() || amount.Negative() {
+		return nil, usagef("--max_budget %q is not an amount of dollars", l.maxBudget)
+	}
+	return []config.Document{{Name: "--max_budget", Data: []byte("litellm_settings: {max_budget: " + string(amount) + "}")}}, nil
 }
 
 // forcedModel is what every chat is answered with: LiteLLM does so with --model.

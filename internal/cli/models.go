@@ -66,6 +66,7 @@ func newModelAdd(r *remote) *cobra.Command {
 		return r.said(added.Raw, "added %s as %s", args[0], added.Value.ModelID)
 	})
 	cmd.Flags().StringArrayVar(&params, "param", nil, "a field of litellm_params, as name=value with the value in JSON or as text: api_base=https://..., input_cost_per_token=0.000003; may be given again")
+	cmd.Flags().StringArrayVar(&params, "set", nil, "as --param")
 	cmd.Flags().StringArrayVar(&info, "info", nil, "a field of model_info, likewise")
 	return cmd
 }

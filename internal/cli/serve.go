@@ -92,13 +92,17 @@ func serve(ctx context.Context, env *Environment, o *serveOptions, flags *pflag.
 	if err != nil {
 		return err
 	}
+	documents, err := o.lite.documents()
+	if err != nil {
+		return err
+	}
 	dir, err := dataDir(env, o.dataDir)
 	if err != nil {
 		return err
 	}
 	a, found, err := app.Open(ctx, app.Options{
 		DataDir: dir, NoDatabase: o.noStore,
-		ConfigPath: o.config, Config: inline, Model: o.lite.forcedModel(inline), Env: env.LookupEnv, Providers: builtin.Providers, Version: version(),
+		ConfigPath: o.config, Config: inline, Documents: documents, Model: o.lite.forcedModel(inline), Env: env.LookupEnv, Providers: builtin.Providers, Version: version(),
 		RootPath: rootPath(env), NewLog: newLog(env, o.debug || o.lite.detailedDebug), Metrics: telemetry.NewMetrics(),
 	})
 	if err != nil {

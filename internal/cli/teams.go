@@ -117,7 +117,7 @@ func (r *remote) teamInfo(ctx context.Context, c *client.Client, _ *cobra.Comman
 
 func newTeamUpdate(r *remote) *cobra.Command {
 	cmd := r.leaf("update TEAM", "Change a team; what no option names stays", cobra.ExactArgs(1), func(ctx context.Context, c *client.Client, cmd *cobra.Command, args []string) error {
-		fields, err := readFields(cmd.Flags(), teamFlags, limitFlags)
+		fields, err := readUpdate(cmd.Flags(), teamFlags, limitFlags)
 		if err != nil {
 			return err
 		}
@@ -130,6 +130,7 @@ func newTeamUpdate(r *remote) *cobra.Command {
 		}
 		return r.said(changed.Raw, "updated %s", args[0])
 	})
+	cmd.Long = cmd.Short + "; " + noneUsage
 	addFieldFlags(cmd.Flags(), teamFlags, limitFlags)
 	return cmd
 }

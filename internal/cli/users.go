@@ -122,7 +122,7 @@ func (r *remote) userInfo(ctx context.Context, c *client.Client, _ *cobra.Comman
 
 func newUserUpdate(r *remote) *cobra.Command {
 	cmd := r.leaf("update USER", "Change a user; what no option names stays", cobra.ExactArgs(1), func(ctx context.Context, c *client.Client, cmd *cobra.Command, args []string) error {
-		fields, err := readFields(cmd.Flags(), userFlags, limitFlags)
+		fields, err := readUpdate(cmd.Flags(), userFlags, limitFlags)
 		if err != nil {
 			return err
 		}
@@ -135,6 +135,7 @@ func newUserUpdate(r *remote) *cobra.Command {
 		}
 		return r.said(changed.Raw, "updated %s", args[0])
 	})
+	cmd.Long = cmd.Short + "; " + noneUsage
 	addFieldFlags(cmd.Flags(), userFlags, limitFlags)
 	return cmd
 }

@@ -194,7 +194,8 @@ func (s *Snapshot) entry(name, owner string, metadata func(string) map[string]an
 func (g *Gateway) oneModel(w http.ResponseWriter, _ *http.Request, v visit) {
 	snap, name := g.snap.Load(), v.model
 	res, ok := snap.Router.Resolve(name)
-	if !ok || len(res.Deployments) == 0 || !slices.Contains(snap.shownTo(&v.who), name) {
+	known := ok && len(res.Deployments) > 0 && (res.Group == name || slices.Contains(snap.Router.Names(), name))
+	if !known || len(snap.Gate.CallerModels(&v.who, []string{name}, nil)) == 0 {
 		(&apierr.Error{Status: http.StatusNotFound, Type: "invalid_request_error", Param: "model", Code: "model_not_found",
 			Message: fmt.Sprintf("The model '%s' does not exist. Call `/v1/models` to view available models for your key.", clip(name))}).Write(w)
 		return

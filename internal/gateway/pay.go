@@ -134,12 +134,19 @@ func (q *request) leastAnswer(d *dispatch.Deployment, r price.Rates) int64 {
 // another one. It is dispatch's Query.Pay.
 func (q *request) payFor(ctx context.Context, t dispatch.Target) error {
 	q.target.Release()
-	q.target, q.outputCap, q.targetCharges = nil, 0, nil
+	q.targetPass.Close()
+	q.target, q.targetPass, q.outputCap, q.targetCharges = nil, nil, 0, nil
 	scopes := q.snap.Models.budgetsOf(t.Deployment)
 	if t.Group != q.alias {
-		models, _, charges := q.admission.ForModel(t.Group, q.resolve(t.Group))
+		models, limits, charges := q.admission.ForModel(t.Group, q.resolve(t.Group))
 		scopes = append(scopes[:len(scopes):len(scopes)], models...)
 		q.targetCharges = charges
+		if len(limits) > 0 {
+			var err error
+			if q.targetPass, err = q.g.opts.Limits.Admit(ctx, limits, q.expectedTokens()); err != nil {
+				return q.refuseLimit(err)
+			}
+		}
 	}
 	if q.hold == nil && len(scopes) == 0 {
 		return nil

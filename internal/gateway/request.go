@@ -34,17 +34,18 @@ type request struct {
 	ctx    context.Context // ends when the caller leaves
 	caller access.Identity
 	// admission is what the call is held to; never nil once admit has returned nil.
-	admission *access.Admission
-	size      size // filled by measure
-	behind    []*dispatch.Deployment
-	slicing   bool         // the hold grows while the stream is written
-	covered   int64        // tokens that a stream may have written before its hold is looked at again
-	tight     bool         // a whole slice was not to be had
-	last      int64        // tokens at which the stream must end, since its hold does not grow; 0 = it grows, or nobody has looked
-	hold      *budget.Hold // of the caller's budgets; nil without any
-	target    *budget.Hold // of the budgets of the deployment that is asked, and its provider's
-	pass      *limit.Pass
-	billed    money.USD // what attempts that failed may have been billed
+	admission  *access.Admission
+	size       size // filled by measure
+	behind     []*dispatch.Deployment
+	slicing    bool         // the hold grows while the stream is written
+	covered    int64        // tokens that a stream may have written before its hold is looked at again
+	tight      bool         // a whole slice was not to be had
+	last       int64        // tokens at which the stream must end, since its hold does not grow; 0 = it grows, or nobody has looked
+	hold       *budget.Hold // of the caller's budgets; nil without any
+	target     *budget.Hold // of the budgets of the deployment that is asked, and its provider's
+	pass       *limit.Pass
+	billed     money.USD   // what attempts that failed may have been billed
+	targetPass *limit.Pass // the limits of the model that a fallback serves
 	// targetCharges are counters that the cost is added to because a fallback serves another model.
 	targetCharges []account.Scope
 	outputCap     int64 // tokens that an answer is capped at because the hold covers no more; 0 = none

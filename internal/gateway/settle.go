@@ -73,12 +73,15 @@ func (q *request) book() {
 // releaseHolds ends what the call has held. The holds are nil where it was refused before.
 func (q *request) releaseHolds() {
 	defer q.pass.Close()
+	defer q.targetPass.Close()
 	q.hold.Settle(q.rec.Cost)
 	if q.caller.Key != nil && q.rec.Cost > 0 {
 		q.g.spendings.add(account.KeyScope(q.rec.KeyHash), q.rec.Cost)
 	}
 	q.target.Settle(q.rec.Cost)
-	q.pass.Settle(q.countedTokens(int64(q.rec.PromptTokens), int64(q.rec.CompletionTokens)))
+	tokens := q.countedTokens(int64(q.rec.PromptTokens), int64(q.rec.CompletionTokens))
+	q.pass.Settle(tokens)
+	q.targetPass.Settle(tokens)
 }
 
 // report tells the log and the metrics how the call went.

@@ -6,14 +6,17 @@ import (
 	"tollgate/internal/jsonscan"
 )
 
-// Chars counts the characters of the texts of a request, for upstreams that bill by them: the contents of messages, the
-// prompt, the inputs, or query and documents. What is no text, such as an image, counts nothing.
+// Chars counts the characters of the texts of a request, for upstreams that bill by them: the contents of messages and the
+// calls of tools in them, the definitions of tools, the prompt, the inputs, or query and documents. What is no text, such as
+// an image, counts nothing.
 func (r *Request) Chars() int64 {
 	var n int64
 	for _, m := range r.Members {
 		switch string(m.Name) {
 		case "messages":
-			n += eachElement(m.Value, func(message []byte) int64 { return memberChars(message, "content") })
+			n += eachElement(m.Value, func(message []byte) int64 { return memberChars(message, "content") + calledChars(message) })
+		case "tools", "functions":
+			n += leafChars(m.Value, 0)
 		case "prompt", "input", "query", "documents":
 			n += textChars(m.Value)
 		}
@@ -33,7 +36,7 @@ func ChoiceChars(choices []byte) int64 {
 		for _, m := range members {
 			switch string(m.Name) {
 			case "message", "delta":
-				n += memberChars(m.Value, "content")
+				n += memberChars(m.Value, "content") + calledChars(m.Value)
 			case "text":
 				n += textChars(m.Value)
 			}
@@ -71,6 +74,47 @@ func memberChars(object []byte, name string) int64 {
 	}
 	value, _ := jsonscan.Find(members, name)
 	return textChars(value)
+}
+
+// calledChars counts the names and arguments of the tools that a message calls.
+func calledChars(message []byte) int64 {
+	var room [16]jsonscan.Member
+	if len(message) == 0 || message[0] != '{' {
+		return 0
+	}
+	members, err := jsonscan.InnerObject(message, room[:0])
+	if err != nil {
+		return 0
+	}
+	calls, _ := jsonscan.Find(members, "tool_calls")
+	return leafChars(calls, 0)
+}
+
+// leafChars counts every text in a value, but for ids and types.
+func leafChars(value []byte, depth int) int64 {
+	if len(value) < 2 || depth > saidDeep {
+		return 0
+	}
+	switch value[0] {
+	case '"':
+		return stringChars(value[1 : len(value)-1])
+	case '[':
+		return eachElement(value, func(e []byte) int64 { return leafChars(e, depth+1) })
+	case '{':
+		var room [8]jsonscan.Member
+		members, err := jsonscan.InnerObject(value, room[:0])
+		if err != nil {
+			return 0
+		}
+		var n int64
+		for _, m := range members {
+			if !unsaid(string(m.Name)) {
+				n += leafChars(m.Value, depth+1)
+			}
+		}
+		return n
+	}
+	return 0
 }
 
 // textChars counts a string, the text of a part, or a list of both.

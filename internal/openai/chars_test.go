@@ -13,6 +13,7 @@ func TestRequest_Chars(t *testing.T) {
 		want int64
 	}{
 		{OpChat, `{"model":"m","messages":[{"role":"system","content":"abc"},{"role":"user","content":[{"type":"text","text":"défg"},{"type":"image_url","image_url":{"url":"data:..."}}]},{"role":"assistant","content":null,"tool_calls":[]}]}`, 7},
+		{OpChat, `{"messages":[{"role":"assistant","content":"ab","tool_calls":[{"id":"x","function":{"name":"f","arguments":"{}"}}]}],"tools":[{"type":"function","function":{"name":"f","description":"abc"}}]}`, 9},
 		{OpChat, `{"messages":[{"content":"\n\"\u00e9\ud83d\ude00😀"}]}`, 5},
 		{OpCompletion, `{"prompt":["ab","cde"]}`, 5},
 		{OpCompletion, `{"prompt":"ab"}`, 2},
@@ -39,7 +40,7 @@ func TestChoiceChars(t *testing.T) {
 		`[{"delta":{}}]`:   0,
 		`[]`:               0,
 		`null`:             0,
-		`[{"delta":{"tool_calls":[{"x":"abc"}]}}]`: 0,
+		`[{"delta":{"tool_calls":[{"id":"call_1","type":"function","function":{"name":"f","arguments":"{\\"a\\":1}"}}]}}]`: 8,
 	} {
 		if got := ChoiceChars([]byte(text)); got != want {
 			t.Errorf("%s: %d, want %d", text, got, want)
