@@ -40,7 +40,7 @@ func TestChoiceChars(t *testing.T) {
 		`[{"delta":{}}]`:   0,
 		`[]`:               0,
 		`null`:             0,
-		`[{"delta":{"tool_calls":[{"id":"call_1","type":"function","function":{"name":"f","arguments":"{\\"a\\":1}"}}]}}]`: 8,
+		`[{"delta":{"tool_calls":[{"id":"call_1","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]}}]`: 8,
 	} {
 		if got := ChoiceChars([]byte(text)); got != want {
 			t.Errorf("%s: %d, want %d", text, got, want)
