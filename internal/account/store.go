@@ -78,6 +78,9 @@ type Store interface {
 	AuditLog(ctx context.Context, f Filter, each func(AuditEntry) error) (total int, err error)
 }
 
+// Everything is the kind of the change that says that what changed is not known: all that was read must be forgotten.
+const Everything Kind = "*"
+
 // Change tells that an object was inserted, replaced or deleted, or that a scope's counter was set by hand.
 type Change struct {
 	Kind Kind // "" = counters: ID is a Scope
