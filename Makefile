@@ -21,7 +21,7 @@ GITLEAKS := github.com/zricethezav/gitleaks/v8@v8.30.1
 # The most that the binary may weigh, in bytes.
 MAX_SIZE := 40000000
 
-.PHONY: help demo build build-openssl test test-go test-openssl test-litellm check fmt vet tidy lint arch docs-check secrets fuzz bench docs-reference clean
+.PHONY: help demo build build-openssl test test-go test-soak test-openssl test-litellm check fmt vet tidy lint arch docs-check secrets fuzz bench docs-reference clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -48,6 +48,9 @@ test: ## run all tests: Go with the race detector, real clients in Python and No
 
 test-go: ## run the Go tests only
 	@$(MAKE) --no-print-directory test ONLY=go
+
+test-soak: build ## the long tests: ten minutes without a database under load, reports over ten million rows (an hour)
+	@go test -count=1 -tags soak -run Soak -timeout 3h -v ./test/e2e
 
 test-openssl: ## test the signer that uses OpenSSL
 	@$(MAKE) --no-print-directory test ONLY=openssl

@@ -45,7 +45,7 @@ type group struct {
 
 func groups() []group {
 	return []group{
-		{"go", []string{"test/setup/go.sh", "test/setup/postgres.sh", "test/setup/redis.sh"}, func(ctx context.Context) (tally, error) {
+		{"go", []string{"test/setup/go.sh", "test/setup/postgres.sh", "test/setup/redis.sh", "test/setup/litellm-schema.sh"}, func(ctx context.Context) (tally, error) {
 			return goTests(ctx, "-race", "./...")
 		}},
 		{"openssl", []string{"test/setup/openssl.sh"}, func(ctx context.Context) (tally, error) {
