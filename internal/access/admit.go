@@ -37,8 +37,8 @@ type admission struct {
 	fallbacks                         []wanted
 	called                            []string // what the model is called: as asked, after aliases, by the router
 
-	key, team, user, org, member, customer *payer // never nil once found; without a charge when there is none
-	tags                                   []*payer
+	key, team, user, org, member, orgMember, customer *payer // never nil once found; without a charge when there is none
+	tags                                              []*payer
 }
 
 // AdmitModel is the second step of a call of a model: whether the caller may call this model now, in LiteLLM's order of
@@ -85,7 +85,7 @@ func (a *admission) free() bool {
 
 func newAdmission(g *Gate, id *Identity, call *ModelCall) *admission {
 	nobody := new(payer)
-	a := &admission{g: g, id: id, call: call, out: &Admission{EndUser: call.EndUser}, key: nobody, team: nobody, user: nobody, org: nobody, member: nobody, customer: nobody}
+	a := &admission{g: g, id: id, call: call, out: &Admission{EndUser: call.EndUser}, key: nobody, team: nobody, user: nobody, org: nobody, member: nobody, orgMember: nobody, customer: nobody}
 	a.out.of = a
 	if a.out.EndUser == "" && id.Token != nil {
 		a.out.EndUser = id.Token.EndUser
@@ -93,6 +93,7 @@ func newAdmission(g *Gate, id *Identity, call *ModelCall) *admission {
 	if r := id.record; r != nil {
 		a.out.Metadata = r.metadata
 		a.key, a.team, a.user, a.org, a.member = cmp.Or(r.key, nobody), cmp.Or(r.team, nobody), cmp.Or(r.user, nobody), cmp.Or(r.org, nobody), cmp.Or(r.member, nobody)
+		a.orgMember = cmp.Or(r.orgMember, nobody)
 	}
 	a.rename()
 	return a
@@ -332,11 +333,16 @@ func (a *admission) findTags(ctx context.Context) *apierr.Error {
 
 // checkName refuses names that no store can keep: they would be refused there, after the call was paid for.
 func checkName(param, name string) *apierr.Error {
-	if len(name) <= longestName && utf8.ValidString(name) && !strings.ContainsRune(name, 0) {
+	if storable(name, longestName) {
 		return nil
 	}
 	return &apierr.Error{Status: http.StatusBadRequest, Type: "invalid_request_error", Param: param,
 		Message: "Invalid '" + param + "': a name is at most 1024 bytes of text without zero characters."}
+}
+
+// storable reports whether a text has no more bytes than that, and none that a database refuses.
+func storable(text string, most int) bool {
+	return len(text) <= most && utf8.ValidString(text) && !strings.ContainsRune(text, 0)
 }
 
 // mayTag reports whether the caller's own tags are kept: unless the key or the team says no (allow_client_tags).

@@ -212,7 +212,8 @@ func everybody() *memory {
 		&account.TeamMember{TeamID: "t", UserID: "u", BudgetID: "of member"}, row("of member", "7", func(b *account.Budget) {
 			b.ModelMaxBudget = map[string]account.ModelBudget{"gpt": {BudgetLimit: "8"}}
 		}),
-		&account.Organization{OrganizationID: "o", BudgetID: "of org"}, row("of org", "9"),
+		&account.Organization{OrganizationID: "o", BudgetID: "of org", Metadata: map[string]any{"model_rpm_limit": map[string]any{"gpt": 6, "else": 7}}}, row("of org", "9"),
+		&account.OrgMember{OrganizationID: "o", UserID: "u", BudgetID: "of org member"}, row("of org member", "14"),
 		&account.Tag{Name: "red", BudgetID: "of red"}, row("of red", "10"),
 		&account.Customer{UserID: "c", BudgetID: "of customer"}, row("of customer", "11", func(b *account.Budget) {
 			b.ModelMaxBudget = map[string]account.ModelBudget{"gpt": {BudgetLimit: "12"}}
@@ -242,6 +243,7 @@ func TestAdmitModel_Budgets(t *testing.T) {
 		"team:t@1h 5 1h soft=0 header=false: ExceededBudget: Team=t over 1h budget. Spend=${spent4}, Limit=${cap2}",
 		"key:" + hash + "@3h 30 3h soft=0 header=false: ExceededBudget: Key over 3h budget. Spend=${spent4}, Limit=${cap2}",
 		"org:o 9 1d soft=0 header=false: Budget has been exceeded! Organization=o Current cost: {spent}, Max budget: {cap}",
+		"orgmember:o/u 14 1d soft=0 header=false: Budget has been exceeded! User=u in Organization=o Current cost: {spent}, Max budget: {cap}",
 		"tag:red 10 1d soft=0 header=false: Budget has been exceeded! Tag=red Current cost: {spent}, Max budget: {cap}",
 		"member:t/u 7 1d soft=0 header=false: Budget has been exceeded! User=u in Team=t Current cost: {spent}, Max budget: {cap}",
 		"member:t/u#gpt 8  soft=0 header=false: ExceededBudget: Team member model budget exceeded. User=u, Team=t, Model=gpt. Spend=${spent6}, Budget=${cap6}",
@@ -253,7 +255,7 @@ func TestAdmitModel_Budgets(t *testing.T) {
 	}
 	charges := slices.Sorted(slices.Values(out.Charges))
 	wantCharges := []account.Scope{"customer:c", "customer:c#gpt", "global", account.Scope("key:" + hash), account.Scope("key:" + hash + "#gpt"), account.Scope("key:" + hash + "@3h"),
-		"member:t/u", "member:t/u#gpt", "org:o", "tag:blue", "tag:green", "tag:red", "team:t", "team:t@1h", "user:u"}
+		"member:t/u", "member:t/u#gpt", "org:o", "orgmember:o/u", "tag:blue", "tag:green", "tag:red", "team:t", "team:t@1h", "user:u"}
 	if diff := cmp.Diff(wantCharges, charges); diff != "" {
 		t.Errorf("charges (-want +got):\n%s", diff)
 	}
@@ -290,7 +292,9 @@ func TestAdmitModel_Limits(t *testing.T) {
 		"end_user=c rpm=7 tpm=- parallel=-",
 		"model_per_key=" + hash + ":gpt rpm=3 tpm=- parallel=-",
 		"model_per_team=t:gpt rpm=- tpm=5 parallel=-",
+		"model_per_organization=o:gpt rpm=6 tpm=- parallel=-",
 		"organization=o rpm=7 tpm=- parallel=-",
+		"organization_member=o:u rpm=7 tpm=- parallel=-",
 		"tag=red rpm=7 tpm=- parallel=-",
 		"global= rpm=- tpm=- parallel=50",
 	}
@@ -384,7 +388,7 @@ func TestAdmitModel_BudgetRules(t *testing.T) {
 		} {
 			g, _ := gate(m, access.Policy{}, synced)
 			out, err := call(g, callersKey, access.ModelCall{Model: "gpt"})
-			if err != nil || len(out.Budgets) != 1 || out.Budgets[0].Cap != money.Max || out.Budgets[0].Soft != usd("2") {
+			if err != nil || len(out.Budgets) != 1 || out.Budgets[0].Cap != money.Max || out.Budgets[0].Soft != usd("2") || out.Budgets[0].Header {
 				t.Errorf("%v %+v", err, out)
 			}
 		}

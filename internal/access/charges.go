@@ -12,7 +12,7 @@ func (a *admission) charge() {
 	if a.id.IsMaster() {
 		a.out.Charges = append(a.out.Charges, account.KeyScope(MasterKeyName), account.UserScope(MasterUserID))
 	}
-	for _, p := range [...]*payer{a.key, a.team, a.user, a.org, a.member, a.customer} {
+	for _, p := range [...]*payer{a.key, a.team, a.user, a.org, a.member, a.orgMember, a.customer} {
 		a.chargeTo(p)
 	}
 	for _, p := range a.tags {
@@ -46,9 +46,13 @@ func (a *admission) budgets() {
 	a.fit(a.team.windows)
 	a.fit(a.key.windows)
 	a.fitModels(a.team)
-	a.fit(a.org.caps)
+	for _, p := range [...]*payer{a.org, a.orgMember} {
+		a.fit(p.caps)
+		a.fitModels(p)
+	}
 	for _, tag := range a.tags {
 		a.fit(tag.caps)
+		a.fitModels(tag)
 	}
 	a.fitUser()
 	a.fit(a.member.caps)
@@ -107,7 +111,9 @@ func (a *admission) limits() {
 	a.hold(a.customer.rules)
 	a.holdModels(a.key)
 	a.holdModels(a.team)
+	a.holdModels(a.org)
 	a.hold(a.org.rules)
+	a.hold(a.orgMember.rules)
 	for _, tag := range a.tags {
 		a.hold(tag.rules)
 	}

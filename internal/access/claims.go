@@ -162,8 +162,16 @@ func (s *TokenSettings) read(claims map[string]any) (*Claims, error) {
 	if err := s.bound(c, scopes); err != nil {
 		return nil, err
 	}
+	for _, id := range append([]string{c.UserID, c.Email, c.TeamID, c.TeamAlias, c.OrgID, c.key}, c.TeamIDs...) {
+		if !storable(id, longestID) {
+			return nil, refusal("Authentication Error, a claim of the token that names who calls is longer than 400 bytes, or no text that can be stored.")
+		}
+	}
 	return c, nil
 }
+
+// longestID bounds the ids that a token names, in bytes: two of them, escaped, are the name of a counter, which stores index.
+const longestID = 400
 
 // assignRole finds the token's role: the operator's scope, else a mapping of its roles.
 func (s *TokenSettings) assignRole(c *Claims, scopes, roles, userRoles []string) {

@@ -25,6 +25,9 @@ type DirectoryOptions struct {
 	// Staleness bounds how old a record may be while nobody tells of changes; 0 = 30 s. An older one is read anew, if the
 	// store answers: while it does not, what is known goes on.
 	Staleness time.Duration
+	// LongestOutage is for how long what is known goes on being served while the store does not answer; 0 = 1 h. A key that was
+	// blocked or deleted elsewhere in the meantime stops then at the latest.
+	LongestOutage time.Duration
 	// LastSync says until when all changes were handed to Apply; nil = there is no feed of changes. It must move on only
 	// after Apply has returned.
 	LastSync func() time.Time
@@ -93,6 +96,7 @@ func NewDirectory(reader account.Reader, opts DirectoryOptions) *Directory {
 	opts.MaxNamed = cmp.Or(opts.MaxNamed, 200_000)
 	opts.NegativeTTL = cmp.Or(opts.NegativeTTL, 10*time.Second)
 	opts.Staleness = cmp.Or(opts.Staleness, 30*time.Second)
+	opts.LongestOutage = cmp.Or(opts.LongestOutage, time.Hour)
 	opts.LoadTimeout = cmp.Or(opts.LoadTimeout, 2*time.Second)
 	if opts.Log == nil {
 		opts.Log = slog.Default()
@@ -174,13 +178,20 @@ type moment struct {
 	now    time.Time
 	oldest time.Time // what was read before this is too old, unless the feed of changes has spoken since
 	synced bool
+	ended  bool      // the feed of changes has been silent for longer than an outage may be
+	last   time.Time // what was read before this is too old even for an outage, once the feed has ended
 	epoch  uint64
 }
 
 func (d *Directory) moment() moment {
 	m := moment{now: d.opts.Now(), epoch: d.epoch.Load()}
 	m.oldest = m.now.Add(-d.opts.Staleness)
-	m.synced = d.opts.LastSync != nil && d.opts.LastSync().After(m.oldest)
+	m.last = m.now.Add(-d.opts.LongestOutage)
+	m.ended = true
+	if d.opts.LastSync != nil {
+		heard := d.opts.LastSync()
+		m.synced, m.ended = heard.After(m.oldest), heard.Before(m.last)
+	}
 	return m
 }
 
@@ -189,6 +200,9 @@ func (v *version) fresh(m moment) bool {
 	return !v.dirty && v.epoch == m.epoch && (m.synced || v.read.After(m.oldest))
 }
 
+// bearable reports whether a state that cannot be read anew may go on.
+func (v *version) bearable(m moment) bool { return !m.ended || v.read.After(m.last) }
+
 // inForce reports whether a record still says what its objects say.
 func (d *Directory) inForce(r *Record, m moment) bool {
 	if !r.until.IsZero() && !m.now.Before(r.until) {
@@ -196,7 +210,7 @@ func (d *Directory) inForce(r *Record, m moment) bool {
 	}
 	for i := range r.deps {
 		c, v := r.deps[i].cell, r.deps[i].version
-		if c.state.Load() != v || (!v.fresh(m) && !d.resting(m.now)) {
+		if c.state.Load() != v || (!v.fresh(m) && !(d.resting(m.now) && v.bearable(m))) {
 			return false
 		}
 		c.touch()

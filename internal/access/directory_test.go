@@ -269,7 +269,7 @@ func TestDirectory_StoreAway(t *testing.T) {
 		g, d := gate(m, access.Policy{}, func(o *access.DirectoryOptions) { o.Staleness = 10 * time.Second })
 		identify(t, g, callersKey)
 		m.leave(fmt.Errorf("dial: %w", account.ErrUnavailable))
-		time.Sleep(time.Hour)
+		time.Sleep(50 * time.Minute)
 		for range 1000 {
 			identify(t, g, callersKey) // known: it goes on
 		}
@@ -311,6 +311,38 @@ func TestDirectory_StoreHangs(t *testing.T) {
 	})
 }
 
+// However long the store is away, what it may have said in the meantime counts within an hour.
+func TestDirectory_LongOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, fed := range []bool{false, true} {
+			m := newMemory(virtual(callersKey))
+			heard := time.Now()
+			g, _ := gate(m, access.Policy{}, func(o *access.DirectoryOptions) {
+				if fed {
+					o.LastSync = func() time.Time { return heard }
+				}
+			})
+			identify(t, g, callersKey)
+			if fed { // for long, so that the key was read long ago
+				time.Sleep(5 * time.Hour)
+				heard = time.Now()
+			}
+			m.leave(account.ErrUnavailable)
+			for range 59 {
+				time.Sleep(time.Minute)
+				identify(t, g, callersKey)
+			}
+			time.Sleep(2 * time.Minute)
+			if _, err := g.Identify(chatRoute, request("192.0.2.1:1", "Authorization", "Bearer "+callersKey)); err == nil || err.Status != 503 {
+				t.Errorf("fed %v: after an hour: %v", fed, err)
+			}
+			m.leave(nil)
+			time.Sleep(time.Minute)
+			identify(t, g, callersKey)
+		}
+	})
+}
+
 func TestDirectory_UnavailableIsLetIn(t *testing.T) {
 	m := newMemory()
 	m.leave(account.ErrUnavailable)
@@ -321,6 +353,39 @@ func TestDirectory_UnavailableIsLetIn(t *testing.T) {
 	}
 	if err := page(g, callersKey, &access.Route{Method: "POST", Path: "/key/generate", Permission: access.Manage}); err == nil {
 		t.Error("may manage")
+	}
+}
+
+// A store that answers lets nobody in whom it does not know, however many unknown keys are looked up at once, and whatever one
+// document holds.
+func TestDirectory_BusyIsNotAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		m.before = func(account.Kind, string) { time.Sleep(time.Second / 2) }
+		g := access.NewGate(access.Options{MasterKey: key, Directory: access.NewDirectory(m, access.DirectoryOptions{}), ServeUnknown: true})
+		var let, busy atomic.Int64
+		var all sync.WaitGroup
+		for n := range 200 {
+			all.Go(func() {
+				_, err := g.Identify(chatRoute, request("192.0.2.1:1", "Authorization", fmt.Sprint("Bearer sk-nobody-", n)))
+				switch {
+				case err == nil:
+					let.Add(1)
+				case err.Status == 503:
+					busy.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		if let.Load() != 0 || busy.Load() == 0 {
+			t.Errorf("%d were let in, %d were told to come again", let.Load(), busy.Load())
+		}
+	})
+	m := newMemory()
+	m.leave(errors.New("a document cannot be read"))
+	g := access.NewGate(access.Options{MasterKey: key, Directory: access.NewDirectory(m, access.DirectoryOptions{}), ServeUnknown: true})
+	if _, err := g.Identify(chatRoute, request("192.0.2.1:1", "Authorization", "Bearer "+callersKey)); err == nil || err.Status != 503 {
+		t.Errorf("%v", err)
 	}
 }
 

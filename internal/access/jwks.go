@@ -25,6 +25,9 @@ const (
 	refetchKeys  = 10 * time.Second // the least time between two fetches, whatever key ids callers invent
 	shortestRSA  = 2048             // bits
 	maxRedirects = 3
+	// oldestKeys is how long keys are taken after they should have been fetched anew: an issuer that is away for a while stops
+	// nobody, and a key that it has withdrawn does not open doors for ever.
+	oldestKeys = 24 * time.Hour
 )
 
 // publicKey is one key of a key set.
@@ -93,13 +96,15 @@ func (s *keySource) find(ctx context.Context, id, alg string) (publicKey, *keySe
 	if ok && s.now().Sub(set.fetched) < s.ttl {
 		return key, set, nil
 	}
-	fresh, err := s.refresh(ctx, set)
+	fresh, err := s.refresh(ctx, set, !ok)
 	if fresh != nil {
 		key, ok = fresh.find(id, alg)
 	}
 	switch {
-	case ok:
+	case ok && s.now().Sub(fresh.fetched) < s.ttl+oldestKeys:
 		return key, fresh, nil
+	case ok:
+		return publicKey{}, nil, errNoKeys
 	case err != nil:
 		return publicKey{}, nil, err
 	}
@@ -111,9 +116,15 @@ var (
 	errNoKeys    = errors.New("access: the issuer's keys cannot be fetched")
 )
 
-// refresh fetches the keys unless somebody else has done so since old was seen, or just before.
-func (s *keySource) refresh(ctx context.Context, old *keySet) (*keySet, error) {
-	s.mu.Lock()
+// refresh fetches the keys unless somebody else has done so since old was seen, or just before. While somebody else does so, only
+// who must waits: the others have old.
+func (s *keySource) refresh(ctx context.Context, old *keySet, must bool) (*keySet, error) {
+	if !s.mu.TryLock() {
+		if !must {
+			return old, nil
+		}
+		s.mu.Lock()
+	}
 	defer s.mu.Unlock()
 	if now := s.set.Load(); now != old {
 		return now, nil

@@ -60,7 +60,7 @@ func paidByKey(k *account.Key, row *account.Budget, now time.Time) (p *payer, un
 	more, until := temporaryIncrease(k.Metadata, now)
 	p.budget(own, soft, refusalPlain)
 	for i := range p.caps {
-		p.caps[i].Header = true
+		p.caps[i].Header = !own.MaxBudget.None()
 		if raised, err := p.caps[i].Cap.Add(more); err == nil {
 			p.caps[i].Cap = raised
 		}
@@ -93,6 +93,7 @@ func paidByUser(u *account.User) *payer {
 // paidByOrg is an organisation. A budget of 0 is none (LiteLLM checks "only when max > 0").
 func paidByOrg(o *account.Organization, row *account.Budget) *payer {
 	p := &payer{charge: account.OrgScope(o.OrganizationID)}
+	p.modelRules("model_per_organization", o.OrganizationID, o.Metadata)
 	if row == nil {
 		return p
 	}
@@ -101,6 +102,7 @@ func paidByOrg(o *account.Organization, row *account.Budget) *payer {
 		own.MaxBudget = ""
 	}
 	p.budget(own, row.SoftBudget, "Budget has been exceeded! Organization="+o.OrganizationID+refusalOf)
+	p.modelCaps(row.ModelMaxBudget, "LiteLLM Organization: "+o.OrganizationID)
 	p.limit("organization", o.OrganizationID, row.Limits)
 	return p
 }
@@ -115,6 +117,18 @@ func paidByMember(team, user string, row *account.Budget) *payer {
 		p.modelCap(name, row.ModelMaxBudget[name], "ExceededBudget: Team member model budget exceeded. User="+user+", Team="+team+", Model="+name+". Spend=${spent6}, Budget=${cap6}")
 	}
 	p.limit("team_member", team+":"+user, row.Limits)
+	return p
+}
+
+// paidByOrgMember is what a member of an organisation may spend there.
+func paidByOrgMember(org, user string, row *account.Budget) *payer {
+	p := &payer{charge: account.OrgMemberScope(org, user)}
+	if row == nil {
+		return p
+	}
+	p.budget(row.Spending, row.SoftBudget, "Budget has been exceeded! User="+user+" in Organization="+org+refusalOf)
+	p.modelCaps(row.ModelMaxBudget, "LiteLLM Organization Member: "+user)
+	p.limit("organization_member", org+":"+user, row.Limits)
 	return p
 }
 
@@ -135,6 +149,7 @@ func paidByTag(name string, row *account.Budget) *payer {
 		return p
 	}
 	p.budget(row.Spending, row.SoftBudget, "Budget has been exceeded! Tag="+name+refusalOf)
+	p.modelCaps(row.ModelMaxBudget, "LiteLLM Tag: "+name)
 	p.limit("tag", name, row.Limits)
 	return p
 }

@@ -4,11 +4,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"tollgate/internal/account"
 )
+
+// errBusy is of a lookup that has found no place beside the others: the store may be well.
+var errBusy = errors.New("access: too many keys are looked up at once")
+
+// away reports whether the store has failed to answer, and has not answered since.
+func (d *Directory) away() bool { return d.retryAt.Load() != 0 }
 
 // resting reports whether the store has just failed to answer and is left alone.
 func (d *Directory) resting(now time.Time) bool {
@@ -109,10 +114,10 @@ func (d *Directory) read(ctx context.Context, c *cell, how reading) (*version, e
 			return nil, ctx.Err()
 		}
 	}
-	down := d.retryAt.Load() != 0
+	down := d.away()
 	if !d.mayAsk(m.now) {
 		c.mu.Unlock()
-		return asItWas(old, account.ErrUnavailable)
+		return asItWas(old, account.ErrUnavailable, m)
 	}
 	f := &flight{done: make(chan struct{})}
 	c.flight = f
@@ -123,12 +128,10 @@ func (d *Directory) read(ctx context.Context, c *cell, how reading) (*version, e
 	if down {
 		bound = min(bound, probeTimeout)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bound)
-	defer cancel()
-	f.version, f.err = d.fetch(ctx, c, how)
+	f.version, f.err = d.fetch(context.WithoutCancel(ctx), bound, c, how)
 	if f.err != nil {
 		c.mu.Lock()
-		f.version, f.err = asItWas(c.state.Load(), f.err)
+		f.version, f.err = asItWas(c.state.Load(), f.err, m)
 		c.mu.Unlock()
 	}
 	c.mu.Lock()
@@ -138,24 +141,29 @@ func (d *Directory) read(ctx context.Context, c *cell, how reading) (*version, e
 	return f.version, f.err
 }
 
-// asItWas lets what was known go on while the store does not answer.
-func asItWas(old *version, err error) (*version, error) {
-	if old == nil || old.hard {
+// asItWas lets what was known go on while the store does not answer, for as long as an outage may be.
+func asItWas(old *version, err error, m moment) (*version, error) {
+	if old == nil || old.hard || !old.bearable(m) {
 		return nil, err
 	}
 	return old, nil
 }
 
-// fetch reads from the store until nothing was changed while it read, so that a slow answer never replaces a newer one.
-func (d *Directory) fetch(ctx context.Context, c *cell, how reading) (*version, error) {
+// fetch reads from the store until nothing was changed while it read, so that a slow answer never replaces a newer one. It waits
+// for its turn no longer than bound, and then as long for the store.
+func (d *Directory) fetch(ctx context.Context, bound time.Duration, c *cell, how reading) (*version, error) {
 	if how.first && c.state.Load() == nil {
+		turn := time.NewTimer(bound)
+		defer turn.Stop()
 		select {
 		case d.loads <- struct{}{}:
 			defer func() { <-d.loads }()
-		case <-ctx.Done():
-			return nil, fmt.Errorf("access: too many keys are looked up: %w", account.ErrUnavailable)
+		case <-turn.C:
+			return nil, errBusy
 		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
 	for n := 1; ; n++ {
 		c.mu.Lock()
 		changes := c.changes

@@ -16,7 +16,7 @@ type Record struct {
 	metadata account.JSON
 	aliases  map[string]string // the key's names for models
 
-	key, team, user, org, member *payer // nil where there is none
+	key, team, user, org, member, orgMember *payer // nil where there is none
 	// memberModels are the models that the user has in the team; empty = the team's.
 	memberModels []string
 	// keyGroups and teamGroups are the models of the access groups that the key and the team refer to.
@@ -85,6 +85,9 @@ func (d *Directory) compileKey(ctx context.Context, dep dependency, k *account.K
 		return nil, c.err
 	}
 	r.identity.Role = roleOf(r.identity.User)
+	if role := r.identity.Role; (role == ProxyAdmin || role == account.ProxyAdminViewer) && CallsOnly(k.AllowedRoutes) {
+		r.identity.Role = InternalUser
+	}
 	_ = json.Unmarshal(k.Aliases, &r.aliases) // an object of texts, or there are none
 	if len(k.Metadata) > 0 {
 		metadata, err := json.Marshal(k.Metadata)
@@ -141,6 +144,23 @@ func (c *compiler) others() {
 		}
 	} else if ids.org != "" {
 		c.r.org = &payer{charge: account.OrgScope(ids.org)}
+	}
+	c.orgMember()
+}
+
+// orgMember compiles the user's place in the organisation.
+func (c *compiler) orgMember() {
+	ids := &c.r.ids
+	if ids.org == "" || ids.user == "" {
+		return
+	}
+	memberVersion, member := get[account.OrgMember](c, account.MemberID(ids.org, ids.user))
+	if member == nil {
+		return
+	}
+	rowVersion, row := get[account.Budget](c, member.BudgetID)
+	if c.err == nil {
+		c.r.orgMember = paid(memberVersion, rowVersion, func() *payer { return paidByOrgMember(ids.org, ids.user, row) })
 	}
 }
 

@@ -68,7 +68,7 @@ func (g *Gate) notFound(key string, err error) (Identity, *apierr.Error) {
 		return Identity{}, unauthorized("Authentication Error, Team doesn't exist in db. Team=" + missing.id + ". Create team via `/team/new` call.")
 	case errors.Is(err, errNoStore):
 		return Identity{}, &apierr.Error{Status: http.StatusBadRequest, Type: "no_db_connection", Message: "No connected db."}
-	case g.opts.ServeUnknown:
+	case g.opts.ServeUnknown && g.opts.Directory.away() && !errors.Is(err, errBusy):
 		return Identity{Role: InternalUser, Name: "failed-to-connect-to-db", fallback: true}, nil
 	}
 	return Identity{}, unavailable(err)

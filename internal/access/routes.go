@@ -75,6 +75,15 @@ func IsRouteGroup(name string) bool {
 	return family || name == "llm_api_routes" || name == "openai_routes" || name == "public_routes"
 }
 
+// callingRoutes are what a key needs that is for calls of models alone.
+var callingRoutes = []string{"llm_api_routes", "openai_routes", "anthropic_routes", "google_routes", "/key/info", "/key/health"}
+
+// CallsOnly reports whether the allowed routes of a key are those of a key that calls models and manages nothing. Such a key may
+// have been made for a user by somebody else, so it never acts as the operator, nor reads as one.
+func CallsOnly(routes []string) bool {
+	return len(routes) > 0 && !slices.ContainsFunc(routes, func(r string) bool { return !slices.Contains(callingRoutes, r) })
+}
+
 // below reports whether path is one of the roots or under one.
 func below(path string, roots []string) bool {
 	return slices.ContainsFunc(roots, func(root string) bool {

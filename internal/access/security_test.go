@@ -65,6 +65,22 @@ func TestAdmit_DemotedUsers(t *testing.T) {
 	wantRefusal(t, page(g, callersKey, infoRoute), 401, "auth_error", "Authentication Error, User=u is deactivated.")
 }
 
+// A key for calls alone may have been made for the operator by somebody else: it does not act, or read, as the operator.
+func TestAuthenticate_KeysForCalls(t *testing.T) {
+	for _, role := range []account.Role{account.ProxyAdmin, account.ProxyAdminViewer} {
+		m := newMemory(virtual(callersKey, func(k *account.Key) { k.UserID, k.AllowedRoutes = "u", []string{"llm_api_routes", "/key/info"} }), &account.User{UserID: "u", UserRole: role})
+		g, _ := gate(m, access.Policy{}, synced)
+		if who := identify(t, g, callersKey); who.Role != account.InternalUser {
+			t.Errorf("%s: acts as %s", role, who.Role)
+		}
+		m.put(virtual(callersKey, func(k *account.Key) { k.UserID, k.AllowedRoutes = "u", []string{"llm_api_routes", "/user/info"} }))
+		g, _ = gate(m, access.Policy{}, synced)
+		if who := identify(t, g, callersKey); who.Role != role {
+			t.Errorf("%s: acts as %s", role, who.Role)
+		}
+	}
+}
+
 // Nothing of a gate or an identity prints the master key.
 func TestGate_PrintsNoKey(t *testing.T) {
 	g, _ := gate(newMemory(), access.Policy{}, synced)

@@ -15,6 +15,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -36,13 +37,15 @@ type issuer struct {
 	mu      sync.Mutex
 	keys    map[string]map[string]string // by id, as the key set shows them
 	down    bool
-	fetched atomic.Int64
+	asked   atomic.Int64 // requests that have come
+	fetched atomic.Int64 // and that were answered
 }
 
 func newIssuer(t *testing.T) *issuer {
 	t.Helper()
 	i := &issuer{keys: map[string]map[string]string{}}
 	i.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		i.asked.Add(1)
 		i.mu.Lock()
 		defer i.mu.Unlock()
 		i.fetched.Add(1)
@@ -293,6 +296,53 @@ func TestTokens_IssuerAway(t *testing.T) {
 	wantRefusal(t, err, 503, "auth_error", "Authentication Error, The token issuer's keys cannot be fetched. Please retry shortly.")
 }
 
+// While one caller waits for an issuer that hangs, the others go on with the keys that are known. A key that the issuer may have
+// withdrawn long ago opens nothing.
+func TestTokens_IssuerHangs(t *testing.T) {
+	i := newIssuer(t)
+	k := rsaKey(t)
+	i.publish("k", k)
+	now := atomic.Int64{}
+	clock := func() time.Time { return time.Now().Add(time.Duration(now.Load())) }
+	g := tokenGate(t, i, newMemory(&account.User{UserID: "u"}), map[string]any{"user_id_jwt_field": "sub"}, func(o *access.TokenOptions) { o.Now = clock })
+	token := func() string {
+		return sign(t, jwt.SigningMethodRS256, "k", k, jwt.MapClaims{"sub": "u", "exp": clock().Add(time.Hour).Unix()})
+	}
+	if _, err := bear(g, infoRoute, token()); err != nil {
+		t.Fatal(err)
+	}
+	now.Store(int64(time.Hour))
+	fetched := i.fetched.Load()
+	i.mu.Lock() // the issuer hangs from here on
+	waits := make(chan *apierr.Error, 1)
+	go func() { _, err := bear(g, infoRoute, token()); waits <- err }()
+	for i.asked.Load() == 1 {
+		runtime.Gosched()
+	}
+	for range 3 {
+		if _, err := bear(g, infoRoute, token()); err != nil {
+			t.Errorf("%d %s", err.Status, err.Message)
+		}
+	}
+	select {
+	case err := <-waits:
+		t.Errorf("the caller who fetches did not wait: %v", err)
+	default:
+	}
+	i.mu.Unlock()
+	if err := <-waits; err != nil || i.fetched.Load() != fetched+1 {
+		t.Errorf("%v, fetched %d times", err, i.fetched.Load()-fetched)
+	}
+	i.stop(true)
+	now.Store(int64(20 * time.Hour))
+	if _, err := bear(g, infoRoute, token()); err != nil {
+		t.Errorf("an issuer that is away for some hours: %d %s", err.Status, err.Message)
+	}
+	now.Store(int64(26 * time.Hour))
+	_, err := bear(g, infoRoute, token())
+	wantRefusal(t, err, 503, "auth_error", "Authentication Error, The token issuer's keys cannot be fetched. Please retry shortly.")
+}
+
 // upserts counts what it makes, in the store.
 type upserts struct {
 	m    *memory
@@ -358,6 +408,10 @@ func TestTokens_Claims(t *testing.T) {
 			"Unmatched token passed in. enforce_rbac is set to True. Token must belong to a proxy admin, team, or user."},
 		{"roles of users", map[string]any{"user_id_jwt_field": "sub", "user_roles_jwt_field": "r", "user_allowed_roles": []string{"dev"}}, jwt.MapClaims{"sub": "u", "r": []string{"ops"}}, infoRoute, caller{}, 403,
 			"User role not allowed. Allowed roles=['dev']"},
+		{"an id that no store can keep", map[string]any{"user_id_jwt_field": "sub"}, jwt.MapClaims{"sub": "u\x00"}, infoRoute, caller{}, 403,
+			"Authentication Error, a claim of the token that names who calls is longer than 400 bytes, or no text that can be stored."},
+		{"an id that no store can index", map[string]any{"team_ids_jwt_field": "teams"}, jwt.MapClaims{"teams": []string{"t1", strings.Repeat("x", 401)}}, infoRoute, caller{}, 403,
+			"Authentication Error, a claim of the token that names who calls is longer than 400 bytes, or no text that can be stored."},
 		{"a domain", map[string]any{"user_id_jwt_field": "sub", "user_email_jwt_field": "email", "user_allowed_email_domain": "corp.example"}, jwt.MapClaims{"sub": "u", "email": "a@evil.example"}, infoRoute, caller{}, 403,
 			"User's email domain is not allowed. Allowed domain=corp.example"},
 	} {

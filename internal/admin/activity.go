@@ -187,13 +187,15 @@ func (a *API) activityOf(ctx context.Context, in *activityRequest, s activitySub
 	return reply, nil
 }
 
-// activityLines walks over the lines of a question that have an entity.
+// activityLines walks over the lines of a question that have an entity. Of users it is every line: LiteLLM's table has a row for
+// each call, its usage page adds them up to what the whole gateway has spent, and calls of keys without a user are among them.
 func (a *API) activityLines(ctx context.Context, q ledger.UsageQuery, each func(ledger.Usage)) error {
+	all := q.By[len(q.By)-1] == ledger.ByUser
 	return a.opts.Reports.Usage(ctx, q, func(u ledger.Usage) error {
 		if len(u.Values) == len(activityDimensions) {
 			u.Values = append(slices.Clone(u.Values), u.Values[1]) // of keys, which are told apart anyway
 		}
-		if u.Values[len(u.Values)-1] != "" {
+		if all || u.Values[len(u.Values)-1] != "" {
 			each(u)
 		}
 		return nil

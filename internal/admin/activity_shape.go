@@ -106,6 +106,9 @@ func newActivityDay(date string) *activityDay {
 	}}
 }
 
+// unassigned is the entity of calls that have none.
+const unassigned = "Unassigned"
+
 // parts are the breakdowns in the order of a line's values, from the third.
 func (d *activityDay) parts() []map[string]*activityPart {
 	b := &d.Breakdown
@@ -116,8 +119,12 @@ func (d *activityDay) add(line ledger.Usage) {
 	key := line.Values[1]
 	addMetrics(&d.Metrics, line.Metrics)
 	addKey(d.Breakdown.APIKeys, key, line.Metrics)
-	for i, part := range d.parts() {
+	parts := d.parts()
+	for i, part := range parts {
 		name := line.Values[i+2]
+		if name == "" && i == len(parts)-1 {
+			name = unassigned
+		}
 		if name == "" {
 			continue // a call that was refused before it had one
 		}

@@ -104,6 +104,9 @@ func (c *call) mergeSection(section string, values, given map[string]any) *apier
 	if err := c.check(section, given); err != nil {
 		return err
 	}
+	if err := checkVariables(section, given); err != nil {
+		return err
+	}
 	for name, v := range given {
 		if v == nil {
 			delete(values, name)
@@ -337,7 +340,29 @@ func (a *API) configYAML(_ context.Context, c *call, _ nothing) (any, error) {
 	if c.settings.Files == nil {
 		return row{}, nil
 	}
-	return c.settings.Files, nil
+	shown := maps.Clone(c.settings.Files)
+	if list, ok := shown["credential_list"].([]any); ok {
+		shown["credential_list"] = maskedCredentials(list)
+	}
+	return shown, nil
+}
+
+// maskedCredentials are credentials without their values: whatever they are called, they are secret.
+func maskedCredentials(list []any) []any {
+	out := make([]any, 0, len(list))
+	for _, one := range list {
+		cr, _ := one.(map[string]any)
+		cr = maps.Clone(cr)
+		if values, ok := cr["credential_values"].(map[string]any); ok {
+			masks := make(map[string]any, len(values))
+			for name := range values {
+				masks[name] = secret.Mask
+			}
+			cr["credential_values"] = masks
+		}
+		out = append(out, cr)
+	}
+	return out
 }
 
 // routerSettings is GET /router/settings.

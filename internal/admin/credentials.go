@@ -62,17 +62,30 @@ func (c *call) noSealer() *apierr.Error {
 	return badRequest("Secrets cannot be stored, because there is no key to seal them with. Set LITELLM_SALT_KEY or a master key.")
 }
 
+// sealAll seals values.
+func (c *call) sealAll(to, values map[string]string) *apierr.Error {
+	for name, v := range values {
+		sealed, err := c.api.opts.Sealer.Seal(seal.CredentialValues, v)
+		if err != nil {
+			return apierr.From(err)
+		}
+		to[name] = sealed
+	}
+	return nil
+}
+
 // sealInto seals values that are not the mask of what is there.
 func (c *call) sealInto(to, values map[string]string) *apierr.Error {
 	for name, v := range values {
 		if _, there := to[name]; there && v == secret.Mask {
 			continue
 		}
-		sealed, err := c.api.opts.Sealer.Seal(seal.CredentialValues, v)
-		if err != nil {
-			return apierr.From(err)
+		if err := checkVariables(name, v); err != nil {
+			return err
 		}
-		to[name] = sealed
+		if err := c.sealAll(to, map[string]string{name: v}); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -94,7 +107,7 @@ func (t *change) credentialOf(ctx context.Context, modelID string) (map[string]s
 		}
 	}
 	values := map[string]string{}
-	if refused := t.c.sealInto(values, plain); refused != nil {
+	if refused := t.c.sealAll(values, plain); refused != nil {
 		return nil, refused
 	}
 	return values, nil

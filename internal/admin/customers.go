@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"slices"
 
 	"tollgate/internal/account"
 	"tollgate/internal/apierr"
@@ -22,27 +21,25 @@ type customerFields struct {
 	budgetFields
 }
 
-func (in *customerFields) apply(c *call, cu *account.Customer) *apierr.Error {
-	if in.Region.Given() && !slices.Contains([]string{"", "eu", "us"}, in.Region.Value) {
-		return invalid([]problem{{Loc: []any{inBody, "allowed_model_region"}, Msg: "Input should be 'eu' or 'us'", Type: "literal_error"}})
+func (in *customerFields) apply(cu *account.Customer) *apierr.Error {
+	if v := in.Region.Value; v != "" && v != cu.AllowedModelRegion {
+		return notSupported("allowed_model_region", "deployments are not told apart by region; name those that the customer may call in models")
 	}
-	if m := in.DefaultModel.Value; m != "" && !slices.Contains(c.api.opts.Models.Aliases(), m) {
-		return named("default_model", refuse(422, "Default Model not on proxy. Configure via `/model/new` or config.yaml. Default_model=%s, proxy_model_names=%s", m, pythonList(c.api.opts.Models.Aliases())))
+	if v := in.DefaultModel.Value; v != "" && v != cu.DefaultModel {
+		return notSupported("default_model", "every call names its model")
 	}
 	if err := checkSpend(in.Spend); err != nil {
 		return err
 	}
 	set(&cu.Alias, in.Alias)
 	set(&cu.Blocked, in.Blocked)
-	set(&cu.AllowedModelRegion, in.Region)
-	set(&cu.DefaultModel, in.DefaultModel)
 	set(&cu.Models, in.Models)
 	return nil
 }
 
 // write stores a customer with its budget, its permissions and the spend that the request names. before is nil for a new one.
 func (in *customerFields) write(ctx context.Context, tx *change, before, cu *account.Customer) error {
-	if err := in.apply(tx.c, cu); err != nil {
+	if err := in.apply(cu); err != nil {
 		return err
 	}
 	b, err := tx.ownBudget(ctx, cu.BudgetID, in.BudgetID, &in.budgetFields)

@@ -82,6 +82,7 @@ var keyRights = []right{
 	{"logging", "AOT", "AOT"},
 	{"callback_settings", "A", "A"},
 	{"allow_client_tags", "AOT", "AOT"},
+	{"enforced_params", "AOT", "AOT"},
 	{"service_account_id", "AOTM", "A"},
 	{"temp_budget_increase", "AOT", "AOT"},
 	{"temp_budget_expiry", "AOT", "AOT"},
@@ -141,6 +142,7 @@ var (
 var foldedFields = []string{
 	"tags", "guardrails", "model_rpm_limit", "model_tpm_limit", "rpm_limit_type", "tpm_limit_type", "temp_budget_increase", "temp_budget_expiry",
 	"team_member_budget_id", "team_member_key_duration", "service_account_id", "logging", "callback_settings", "allow_client_tags",
+	"enforced_params",
 }
 
 // columnFields name the fields that write a column of another name.

@@ -52,7 +52,7 @@ func TestEveryFieldIsInTheTable(t *testing.T) {
 		skip   []string
 	}{
 		{&account.Key{}, keyRights, []string{"team_member_budget_id", "team_member_key_duration"}},
-		{&account.Team{}, teamRights, []string{"temp_budget_increase", "temp_budget_expiry", "service_account_id", "allow_client_tags"}},
+		{&account.Team{}, teamRights, []string{"temp_budget_increase", "temp_budget_expiry", "service_account_id", "allow_client_tags", "enforced_params"}},
 	} {
 		names := append(slices.Clone(foldedFields), "metadata")
 		for name := range flat(tt.o) {

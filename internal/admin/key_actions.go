@@ -88,6 +88,20 @@ func (t *change) removeKey(ctx context.Context, k *account.Key) error {
 	return t.remove(ctx, k)
 }
 
+// removeKeys deletes the keys that have these values.
+func (t *change) removeKeys(ctx context.Context, values map[string]any) error {
+	keys, _, err := find[account.Key](ctx, t, account.Keys, account.Filter{Equal: values})
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		if err := t.removeKey(ctx, k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 type keyBlockRequest struct {
 	Key Opt[ID] `json:"key" required:"true"`
 }

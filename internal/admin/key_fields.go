@@ -40,6 +40,7 @@ type keyFields struct {
 	ObjectPermission Opt[account.ObjectPermission] `json:"object_permission"`
 	AutoRotate       Opt[bool]                     `json:"auto_rotate"`
 	RotationInterval Opt[string]                   `json:"rotation_interval"`
+	EnforcedParams   Opt[[]string]                 `json:"enforced_params"` // kept in metadata
 	Metadata         Opt[map[string]any]           `json:"metadata"`
 	folded
 
@@ -47,7 +48,6 @@ type keyFields struct {
 	Permissions        Declined `json:"permissions" because:"keys have no permission flags here; use allowed_routes and guardrails"`
 	Policies           Declined `json:"policies" because:"there are no policies here; use guardrails"`
 	Prompts            Declined `json:"prompts" because:"this gateway stores no prompts"`
-	EnforcedParams     Declined `json:"enforced_params" because:"requests are not checked for required parameters; general_settings.enforce_user_param demands the user"`
 	PassthroughRoutes  Declined `json:"allowed_passthrough_routes" because:"there are no pass-through endpoints; use allowed_routes"`
 	VectorStoreIndexes Declined `json:"allowed_vector_store_indexes" because:"there are no vector store indexes"`
 	BudgetFallbacks    Declined `json:"budget_fallbacks" because:"a model whose budget is used up is refused and never replaced by another"`
@@ -108,7 +108,14 @@ func (in *keyFields) apply(c *call, k *account.Key) *apierr.Error {
 	if err := checkLimits(&k.Limits); err != nil {
 		return err
 	}
-	return in.applyMetadata(c, &k.Metadata, in.Metadata)
+	if err := in.applyMetadata(c, &k.Metadata, in.Metadata); err != nil || !in.EnforcedParams.Given() {
+		return err
+	}
+	if k.Metadata == nil {
+		k.Metadata = map[string]any{}
+	}
+	fold(k.Metadata, "enforced_params", in.EnforcedParams)
+	return nil
 }
 
 // beside are the fields of a request that are not columns of the key.
@@ -339,8 +346,12 @@ func (c *call) checkMetadata(m map[string]any) *apierr.Error {
 			return named("guardrails", badRequest("guardrails: %q is not a guardrail of the configuration. A key that names it would not be guarded.", name))
 		}
 	}
-	_, err = texts("tags", m["tags"])
-	return err
+	for _, name := range []string{"tags", "enforced_params"} {
+		if _, err := texts(name, m[name]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // texts reads a list of texts that came in metadata.

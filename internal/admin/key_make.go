@@ -124,6 +124,9 @@ func (c *call) makeKey(ctx context.Context, tx *change, in keyGenerateRequest, a
 	if err := c.within(ctx, tx, nil, asked, rel, team, append(names, in.beside()...)); err != nil {
 		return nil, err
 	}
+	if err := c.mayMultiply(ctx, tx, asked, team); err != nil {
+		return nil, err
+	}
 	k, err := c.completeKey(&in, asked, team)
 	if err != nil {
 		return nil, err
@@ -182,6 +185,8 @@ func (c *call) placeKey(ctx context.Context, r account.Reader, k *account.Key, a
 	}
 	leads := rel&(asOrgAdmin|asTeamAdmin) != 0
 	switch {
+	case team != nil && k.OrganizationID != "" && k.OrganizationID != team.OrganizationID:
+		return nil, 0, named("organization_id", badRequest("organization_id=%s is not the organization of the team=%s", k.OrganizationID, k.TeamID))
 	case k.UserID != "" && k.UserID != c.who.user && !leads:
 		return nil, 0, named("user_id", forbidden("User can only create keys for themselves. Got user_id=%s, Your ID=%s", k.UserID, c.who.user))
 	case team != nil && !leads && roleInTeam(team, c.who.user) == "":

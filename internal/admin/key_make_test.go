@@ -132,7 +132,7 @@ func TestDecodingIsPydanticsLaxMode(t *testing.T) {
 func TestDeclinedFields(t *testing.T) {
 	w := newWorld(t)
 	declined := []string{
-		"config", "permissions", "policies", "prompts", "enforced_params", "allowed_passthrough_routes", "allowed_vector_store_indexes", "budget_fallbacks", "send_invite_email",
+		"config", "permissions", "policies", "prompts", "allowed_passthrough_routes", "allowed_vector_store_indexes", "budget_fallbacks", "send_invite_email",
 	}
 	meaningful := map[string]string{"config": `{"x":1}`, "permissions": `{"x":true}`, "budget_fallbacks": `{"a":["b"]}`, "send_invite_email": `true`}
 	for _, name := range declined {
@@ -289,7 +289,7 @@ func TestNobodyMakesAKeyThatManagesForSomebodyElse(t *testing.T) {
 // A key for one model and few routes does not make itself a sibling without bounds.
 func TestNewKeysInheritTheBoundsOfTheKeyThatCalls(t *testing.T) {
 	w := newWorld(t)
-	w.person("u", account.InternalUser)
+	w.person("u", account.InternalUser, func(u *account.User) { u.MaxBudget = "9" })
 	narrow := w.key(map[string]any{"user_id": "u", "models": []string{"a"}, "allowed_routes": []string{"llm_api_routes", "/key/generate"}, "max_budget": 2})
 	got := w.call(narrow, "POST", "/key/generate", `{}`).ok()
 	if fmt.Sprint(got["models"], got["allowed_routes"], got["max_budget"]) != "[a] [llm_api_routes /key/generate] 2" {

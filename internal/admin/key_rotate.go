@@ -91,7 +91,7 @@ func (c *call) regenerateKey(ctx context.Context, tx *change, before *account.Ke
 	k := before
 	if len(given(in)) > 0 {
 		update := keyUpdateRequest{keyFields: in.keyFields}
-		if k, err = c.revise(ctx, tx, before, &update, action); err != nil {
+		if k, _, err = c.revise(ctx, tx, before, &update, action); err != nil {
 			return nil, err
 		}
 	}

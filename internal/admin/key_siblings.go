@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"maps"
 	"slices"
 
@@ -35,6 +36,30 @@ func (c *call) widens(top *ceiling, k *account.Key, names []string) *apierr.Erro
 		}
 	}
 	return nil
+}
+
+// mayMultiply refuses a key with a budget of its own to make others, each of which would have as much again, unless their user
+// or their team has a budget that bounds what they spend together.
+func (c *call) mayMultiply(ctx context.Context, r account.Reader, k *account.Key, team *account.Team) error {
+	own := c.who.bound()
+	if own == nil {
+		return nil
+	}
+	budget, err := lookup[account.Budget](ctx, r, own.BudgetID)
+	if err != nil {
+		return err
+	}
+	if own.MaxBudget.None() && len(own.BudgetLimits) == 0 && (budget == nil || budget.MaxBudget.None()) {
+		return nil
+	}
+	if team != nil {
+		if !team.MaxBudget.None() || len(team.BudgetLimits) > 0 {
+			return nil
+		}
+	} else if user, err := lookup[account.User](ctx, r, k.UserID); err != nil || user != nil && !user.MaxBudget.None() {
+		return err
+	}
+	return named("max_budget", forbidden("The key that you call with has a budget of its own, and nothing bounds what more keys would spend together. Ask an admin for a budget of the user or the team. Your role=%s", c.who.role))
 }
 
 // tighten gives a new key of somebody who is no proxy admin the bounds of the key that calls, where its own are wider or none.

@@ -50,7 +50,7 @@ func (c *call) updateKey(ctx context.Context, tx *change, in keyUpdateRequest, a
 	if before, err = tx.withSoftBudget(ctx, before); err != nil {
 		return nil, err
 	}
-	k, err := c.revise(ctx, tx, before, &in, action)
+	k, beside, err := c.revise(ctx, tx, before, &in, action)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func (c *call) updateKey(ctx context.Context, tx *change, in keyUpdateRequest, a
 		return nil, err
 	}
 	scope := account.KeyScope(k.Token)
-	if in.Spend.Given() {
+	if slices.Contains(beside, "spend") { // an echo, which may be older than what calls have booked since, sets nothing
 		if err := tx.setSpent(ctx, k, scope, in.Spend.Value); err != nil {
 			return nil, err
 		}
@@ -89,78 +89,75 @@ func noneIfEmpty(text string) string {
 	return text
 }
 
-// revise makes the key that an update asks for, and refuses what the caller may not change.
-func (c *call) revise(ctx context.Context, tx *change, before *account.Key, in *keyUpdateRequest, action string) (*account.Key, error) {
+// revise makes the key that an update asks for, and refuses what the caller may not change. beside are the fields that differ and
+// are no columns of the key.
+func (c *call) revise(ctx context.Context, tx *change, before *account.Key, in *keyUpdateRequest, action string) (k *account.Key, beside []string, _ error) {
 	rel, err := c.relationToKey(ctx, tx, before, action)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if rel == 0 {
-		return nil, c.keyNotYours("update")
+		return nil, nil, c.keyNotYours("update")
 	}
 	if err := c.settings.UpperBound.bound(c, &in.keyFields, before); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := checkRights(ctx, tx, before.ObjectPermissionID, in.ObjectPermission); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	k := copyOf(before)
+	k = copyOf(before)
 	if err := in.apply(c, k); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := in.applyTemporary(k); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := in.unsetFields.empty(given(in), keyBounds(k)); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	beside, err := c.besideOf(ctx, tx, k, &in.keyFields)
+	beside, err = c.besideSpend(ctx, tx, account.KeyScope(k.Token), in.Spend)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := mayWrite(&c.who, rel, keyRights, before, k, beside...); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	team, err := c.checkMove(ctx, tx, before, k, action)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	names := append(changed(before, k), beside...)
 	if len(names) == 0 {
-		return k, nil
+		return k, beside, nil
 	}
 	if err := c.settings.KeyGeneration.checkChange(c, k, c.teamRole(team), names); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := c.within(ctx, tx, before, k, rel, team, names); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if slices.Contains(names, "user_id") && team != nil && !c.who.isAdmin() && roleInTeam(team, k.UserID) == "" {
-		return nil, named("user_id", forbidden("User=%s is not a member of the team=%s. Check team members via `/team/info`.", k.UserID, k.TeamID))
+		return nil, nil, named("user_id", forbidden("User=%s is not a member of the team=%s. Check team members via `/team/info`.", k.UserID, k.TeamID))
 	}
 	if slices.Contains(names, "user_id") || slices.Contains(names, "allowed_routes") {
 		if err := c.notImpersonating(k); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return k, c.checkKey(ctx, tx, before, k, team)
+	return k, beside, c.checkKey(ctx, tx, before, k, team)
 }
 
-// besideOf are the fields of an update that are not columns of the key and that differ from what is there.
-func (c *call) besideOf(ctx context.Context, r account.Reader, k *account.Key, in *keyFields) ([]string, error) {
-	var names []string
-	if in.Spend.Given() {
-		c.api.sync(ctx)
-		scope := account.KeyScope(k.Token)
-		counters, err := r.Spend(ctx, scope)
-		if err != nil {
-			return nil, err
-		}
-		if counters[scope].Spent.Float64() != in.Spend.Value.Float64() {
-			names = append(names, "spend")
-		}
+// besideSpend names spend when a request sets another one than what is booked.
+func (c *call) besideSpend(ctx context.Context, r account.Reader, scope account.Scope, spend Opt[account.Amount]) ([]string, error) {
+	if !spend.Given() {
+		return nil, nil
 	}
-	return names, nil
+	c.api.sync(ctx)
+	counters, err := r.Spend(ctx, scope)
+	if err != nil || counters[scope].Spent.Float64() == spend.Value.Float64() {
+		return nil, err
+	}
+	return []string{"spend"}, nil
 }
 
 // applyTemporary writes a temporary increase of the budget, which LiteLLM keeps in metadata.

@@ -92,7 +92,7 @@ var matrixFields = map[string]any{
 	"metadata": map[string]any{"own": "x"}, "tags": []string{"t"}, "guardrails": []string{"g"}, "metadata.allow_client_tags": false, "metadata.service_account_id": "sa",
 	"allowed_routes": []string{"openai_routes"}, "metadata.temp_budget_increase": 100,
 	"allowed_routes ": []string{"/*"}, "allowed_cache_controls": []string{"no-cache"}, "access_group_ids": []string{"ag"},
-	"rotation_interval": "30d", "user_id": "team admin", "team_id": "team2",
+	"rotation_interval": "30d", "enforced_params": []string{"user"}, "user_id": "team admin", "team_id": "team2",
 }
 
 var matrixTeamFields = map[string]any{
@@ -155,7 +155,7 @@ func (w *matrixWorld) restore(o account.Object) {
 var sideEffects = map[string][]string{
 	"budget_duration": {"budget_reset_at"}, "duration": {"expires"}, "soft_budget": {"budget_id"},
 	"team_member_budget": {"metadata"}, "team_member_key_duration": {"metadata"}, "tags": {"metadata"}, "guardrails": {"metadata"}, "model_tpm_limit": {"metadata"},
-	"model_rpm_limit": {"metadata"}, "tpm_limit_type": {"metadata"}, "rpm_limit_type": {"metadata"},
+	"model_rpm_limit": {"metadata"}, "enforced_params": {"metadata"}, "tpm_limit_type": {"metadata"}, "rpm_limit_type": {"metadata"},
 }
 
 // onlyNamed fails when a change has touched a column that the field does not write.
@@ -304,7 +304,7 @@ func TestMatrix(t *testing.T) {
 	fields := maps.Clone(matrixFields)
 	maps.Copy(fields, matrixTeamFields)
 	for _, only := range []string{"key_alias", "duration", "aliases", "spend", "budget_id", "allowed_routes", "allowed_routes ", "allowed_cache_controls",
-		"rotation_interval", "user_id", "team_id", "metadata.service_account_id", "metadata.temp_budget_increase"} {
+		"rotation_interval", "enforced_params", "user_id", "team_id", "metadata.service_account_id", "metadata.temp_budget_increase"} {
 		delete(fields, only)
 	}
 	team := w.objects["team"]

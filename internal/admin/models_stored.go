@@ -51,7 +51,7 @@ func (a *API) newModel(ctx context.Context, c *call, in modelFields) (any, error
 	if m.ModelID == "" {
 		m.ModelID = telemetry.NewID()
 	}
-	if err := c.applyModel(&in, m); err != nil {
+	if err := c.applyModel(ctx, a.opts.Store, &in, m); err != nil {
 		return nil, err
 	}
 	err := c.update(ctx, func(tx *change) error {
@@ -78,8 +78,8 @@ func (a *API) configured(id string) bool {
 }
 
 // applyModel writes a request to a stored model: a parameter that is null goes, one that is absent stays.
-// new model. The texts of the parameters are sealed.
-func (c *call) applyModel(in *modelFields, m *account.StoredModel) *apierr.Error {
+// The texts of the parameters are sealed.
+func (c *call) applyModel(ctx context.Context, r account.Reader, in *modelFields, m *account.StoredModel) *apierr.Error {
 	for _, name := range []string{"team_id", "team_public_model_name"} {
 		if v, ok := in.Info.Value[name]; ok && v != nil && v != "" {
 			return named(name, badRequest("%q is not supported, because a deployment belongs to no team; name the model in the models of the team instead", name))
@@ -102,6 +102,9 @@ func (c *call) applyModel(in *modelFields, m *account.StoredModel) *apierr.Error
 			delete(sealed, name)
 		case echoed(v, m.Params[name]):
 		default:
+			if err := checkVariables(name, v); err != nil {
+				return err
+			}
 			params[name] = v
 			text, err := c.sealValue(seal.ModelParams, v)
 			if err != nil {
@@ -120,7 +123,23 @@ func (c *call) applyModel(in *modelFields, m *account.StoredModel) *apierr.Error
 		return invalid([]problem{{Loc: []any{inBody, "litellm_params", "model"}, Msg: "Field required", Type: "missing"}})
 	}
 	m.Params, m.ModelInfo = sealed, info
+	if name, _ := params["litellm_credential_name"].(string); name != "" && in.Params.Value["litellm_credential_name"] == name && !c.knowsCredential(ctx, r, name) {
+		return named("litellm_credential_name", badRequest("Credential %s is neither stored nor in the configuration", quote(name)))
+	}
 	return c.check("model_list", map[string]any{"model_name": m.ModelName, "litellm_params": params, "model_info": info})
+}
+
+// knowsCredential reports whether a credential is stored, or stands in the configuration file. Where that cannot be found out it is
+// believed.
+func (c *call) knowsCredential(ctx context.Context, r account.Reader, name string) bool {
+	if cr, err := lookup[account.Credential](ctx, r, name); err != nil || cr != nil {
+		return true
+	}
+	list, _ := c.settings.Files["credential_list"].([]any)
+	return slices.ContainsFunc(list, func(one any) bool {
+		cr, _ := one.(map[string]any)
+		return cr["credential_name"] == name
+	})
 }
 
 // echoed reports whether a value is what a reply has shown of the stored one: itself sealed, or the mask.
@@ -213,7 +232,7 @@ func (a *API) changeModel(ctx context.Context, c *call, id string, in *modelFiel
 			return orElse(err, a.modelMissing(id))
 		}
 		m = copyOf(before)
-		if err := c.applyModel(in, m); err != nil {
+		if err := c.applyModel(ctx, tx, in, m); err != nil {
 			return err
 		}
 		return tx.replace(ctx, before, m)

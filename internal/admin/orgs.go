@@ -192,7 +192,11 @@ func (t *change) removeOrg(ctx context.Context, id string) error {
 	return t.remove(ctx, o)
 }
 
+// removeOrgMember ends a membership. The member's keys that name the organisation go with it; those of its teams are their teams'.
 func (t *change) removeOrgMember(ctx context.Context, m *account.OrgMember) error {
+	if err := t.removeKeys(ctx, map[string]any{"organization_id": m.OrganizationID, "user_id": m.UserID}); err != nil {
+		return err
+	}
 	if err := t.SetSpent(ctx, account.OrgMemberScope(m.OrganizationID, m.UserID), 0); err != nil {
 		return err
 	}

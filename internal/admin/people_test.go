@@ -77,7 +77,7 @@ func TestUserNew_defaults(t *testing.T) {
 func TestUserUpdate_rights(t *testing.T) {
 	fields := map[string]any{
 		"user_alias": "New", "user_email": "new@x.org", "user_role": "proxy_admin", "password": "a new password", "models": []string{"a"}, "max_budget": 1000,
-		"budget_duration": "1d", "tpm_limit": 5, "rpm_limit": 5, "max_parallel_requests": 5, "metadata": map[string]any{"x": 1}, "teams": []string{"t"}, "spend": 0,
+		"budget_duration": "1d", "tpm_limit": 5, "rpm_limit": 5, "max_parallel_requests": 5, "metadata": map[string]any{"x": 1}, "teams": []string{"t"}, "spend": 1,
 		"sso_user_id": "sso", "deactivated": true, "model_max_budget": map[string]any{"a": map[string]any{"budget_limit": 1}}, "tags": []string{"x"},
 		"allowed_cache_controls": []string{"no-cache"}, "soft_budget": 1, "organization_id": "o",
 	}
@@ -249,9 +249,9 @@ func TestCustomer(t *testing.T) {
 	w := newWorld(t)
 	for _, root := range []string{"/customer", "/end_user"} {
 		id := "c" + root[1:2]
-		got := w.admin("POST", root+"/new", map[string]any{"user_id": id, "alias": "C", "max_budget": 1, "budget_duration": "1d", "allowed_model_region": "eu", "default_model": "a"})
+		got := w.admin("POST", root+"/new", map[string]any{"user_id": id, "alias": "C", "max_budget": 1, "budget_duration": "1d"})
 		for name, want := range map[string]any{
-			"user_id": id, "alias": "C", "blocked": false, "spend": 0.0, "allowed_model_region": "eu", "default_model": "a", "object_permission_id": nil, "object_permission": nil,
+			"user_id": id, "alias": "C", "blocked": false, "spend": 0.0, "object_permission_id": nil, "object_permission": nil,
 			"litellm_budget_table.max_budget": 1.0, "litellm_budget_table.budget_duration": "1d",
 		} {
 			if path(got, name) != want {
@@ -262,7 +262,14 @@ func TestCustomer(t *testing.T) {
 			t.Errorf("no period: %v", got)
 		}
 		w.call(w.master, "POST", root+"/new", map[string]any{"user_id": id}).refused(400, "Customer already exists, passed user_id="+id+". Please pass a new user_id.")
-		w.call(w.master, "POST", root+"/new", map[string]any{"user_id": "x", "default_model": "none"}).refused(422, "Default Model not on proxy.")
+		for name, v := range map[string]string{"default_model": "a", "allowed_model_region": "eu"} {
+			if e := w.call(w.master, "POST", root+"/new", map[string]any{"user_id": "x", name: v}).refused(400, "is not supported, because"); e["param"] != name {
+				t.Errorf("%s: param %v", name, e["param"])
+			}
+			w.put(&account.Customer{UserID: "brought" + root + name, DefaultModel: "a", AllowedModelRegion: "eu"})
+			w.admin("POST", root+"/update", map[string]any{"user_id": "brought" + root + name, name: v}) // an echo
+			w.admin("POST", root+"/delete", map[string]any{"user_ids": []string{"brought" + root + name}})
+		}
 		if got := w.admin("POST", root+"/update", map[string]any{"user_id": id, "alias": "D"}); got["alias"] != "D" || path(got, "litellm_budget_table.max_budget") != 1.0 {
 			t.Errorf("update: %v", got)
 		}
@@ -367,10 +374,11 @@ func TestBudget(t *testing.T) {
 
 func TestTag(t *testing.T) {
 	w := newWorld(t)
-	got := w.admin("POST", "/tag/new", `{"name":"blue","description":"d","models":["m1"],"max_budget":3}`)
+	got := w.admin("POST", "/tag/new", `{"name":"blue","description":"d","models":[],"max_budget":3}`)
 	if got["message"] != "Tag blue created successfully" || path(got, "tag.name") != "blue" || path(got, "tag.created_by") == nil {
 		t.Errorf("new: %v", got)
 	}
+	w.call(w.master, "POST", "/tag/new", `{"name":"red","models":["m1"]}`).refused(400, `"models" is not supported, because a deployment names the tags`)
 	w.call(w.master, "POST", "/tag/new", `{"name":"blue"}`).refused(400, "Tag blue already exists")
 	w.call(w.master, "POST", "/tag/update", `{"name":"none"}`).refused(404, "Tag none not found")
 	w.admin("POST", "/tag/update", `{"name":"blue","description":"e"}`)

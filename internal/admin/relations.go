@@ -23,11 +23,9 @@ func (c *call) relationToKey(ctx context.Context, r account.Reader, k *account.K
 	me := c.who.user
 	var rel relation
 	org := k.OrganizationID
-	if team != nil {
+	if team != nil { // whatever the key says of itself: else who leads one organisation had a say in the teams of all others
 		rel |= relationInTeam(team, me, action)
-		if org == "" {
-			org = team.OrganizationID
-		}
+		org = team.OrganizationID
 	}
 	isOrgAdmin, err := administers(ctx, r, me, org)
 	if err != nil {

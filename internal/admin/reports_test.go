@@ -222,6 +222,27 @@ func TestDailyActivity_pages(t *testing.T) {
 	}
 }
 
+// Calls of keys without a user are users' activity, too: the usage page adds up to what the gateway has spent.
+func TestDailyActivity_unassigned(t *testing.T) {
+	w := newWorld(t)
+	w.book(booked("1", "h", hours(3), func(c *record.Call) { c.UserID = "u" }), booked("2", "h", hours(2)), booked("3", "other", hours(1)))
+	for _, target := range []string{"/user/daily/activity", "/user/daily/activity/aggregated"} {
+		got := w.admin("GET", target+"?start_date=2026-11-25&end_date=2026-11-25", nil)
+		day := got["results"].([]any)[0]
+		if s := fields(path(got, "metadata.total_spend"), path(day, "breakdown.entities.u.metrics.spend"), path(day, "breakdown.entities.Unassigned.metrics.spend")); s != "0.03 0.01 0.02" {
+			t.Errorf("%s: %s", target, s)
+		}
+		got = w.admin("GET", target+"?start_date=2026-11-25&end_date=2026-11-25&api_key=other", nil)
+		if s := path(got, "metadata.total_spend"); s != 0.01 {
+			t.Errorf("%s of a key: %v", target, s)
+		}
+	}
+	got := w.admin("GET", "/team/daily/activity?start_date=2026-11-25&end_date=2026-11-25", nil)
+	if days, _ := got["results"].([]any); len(days) != 0 {
+		t.Errorf("teams: %v", days) // LiteLLM's table of teams has the calls of teams alone
+	}
+}
+
 func TestDailyActivity_roles(t *testing.T) {
 	w := newWorld(t)
 	user, lead, member, viewer := w.person("u", account.InternalUser), w.person("lead", account.InternalUser), w.person("m", account.InternalUser), w.person("v", account.ProxyAdminViewer)

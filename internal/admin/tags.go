@@ -11,19 +11,19 @@ import (
 
 // tagFields are what a request says of a tag.
 type tagFields struct {
-	Name        Opt[ID]                `json:"name" required:"true"`
-	Description Opt[string]            `json:"description"`
-	Models      Opt[[]string]          `json:"models"`
-	ModelInfo   Opt[map[string]string] `json:"model_info"`
-	BudgetID    Opt[ID]                `json:"budget_id"`
+	Name        Opt[ID]       `json:"name" required:"true"`
+	Description Opt[string]   `json:"description"`
+	Models      Opt[[]string] `json:"models"`
+	BudgetID    Opt[ID]       `json:"budget_id"`
 	budgetFields
 }
 
 // write stores a tag with its budget. before is nil for a new one.
 func (in *tagFields) write(ctx context.Context, tx *change, before, t *account.Tag) error {
 	set(&t.Description, in.Description)
-	set(&t.Models, in.Models)
-	setJSON(&t.ModelInfo, in.ModelInfo)
+	if in.Models.Given() && len(in.Models.Value) > 0 && !slices.Equal(in.Models.Value, t.Models) {
+		return notSupported("models", "a deployment names the tags of the calls that it serves: litellm_params.tags")
+	}
 	b, err := tx.ownBudget(ctx, t.BudgetID, in.BudgetID, &in.budgetFields)
 	if err != nil {
 		return err

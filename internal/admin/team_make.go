@@ -61,6 +61,9 @@ func (c *call) makeTeam(ctx context.Context, tx *change, in *teamNewRequest) (*a
 	if rel&(asAdmin|asOrgAdmin) == 0 {
 		return nil, forbidden("You are not allowed to create teams. Only proxy admins, and admins of an organization inside of it, can. Your role=%s", c.who.role)
 	}
+	if t.TeamID == dashboardTeam {
+		return nil, named("team_id", badRequest("Team id = %s is reserved. Please use a different team id.", t.TeamID))
+	}
 	there, err := lookup[account.Team](ctx, tx, t.TeamID)
 	if err != nil || there != nil {
 		return nil, orElse(err, named("team_id", badRequest("Team id = %s already exists. Please use a different team id.", t.TeamID)))
@@ -323,14 +326,8 @@ func (a *API) teamDelete(ctx context.Context, c *call, in teamDeleteRequest) (an
 
 // removeTeam deletes a team with its keys and memberships. Counters stay: the ledger's totals are made of them.
 func (t *change) removeTeam(ctx context.Context, team *account.Team) error {
-	keys, _, err := find[account.Key](ctx, t, account.Keys, account.Filter{Equal: map[string]any{"team_id": team.TeamID}})
-	if err != nil {
+	if err := t.removeKeys(ctx, map[string]any{"team_id": team.TeamID}); err != nil {
 		return err
-	}
-	for _, k := range keys {
-		if err := t.removeKey(ctx, k); err != nil {
-			return err
-		}
 	}
 	for _, m := range slices.Clone(team.MembersWithRoles) {
 		if err := t.leave(ctx, team, m.UserID); err != nil {

@@ -51,8 +51,12 @@ func memberIDs(team *account.Team) []string {
 	return ids
 }
 
-// leave takes a member out of a team. The team is changed and not stored.
+// leave takes a member out of a team, and its keys of the team with it: they would go on spending the team's money. The team is
+// changed and not stored.
 func (t *change) leave(ctx context.Context, team *account.Team, user string) error {
+	if err := t.removeKeys(ctx, map[string]any{"team_id": team.TeamID, "user_id": user}); err != nil {
+		return err
+	}
 	team.MembersWithRoles = slices.DeleteFunc(team.MembersWithRoles, func(m account.Member) bool { return m.UserID == user })
 	is := func(id string) bool { return id == user }
 	team.Admins, team.Members = slices.DeleteFunc(team.Admins, is), slices.DeleteFunc(team.Members, is)

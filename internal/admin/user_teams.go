@@ -76,14 +76,8 @@ func (t *change) removeUser(ctx context.Context, id string) error {
 		return orElse(err, userMissing(id))
 	}
 	mine := account.Filter{Equal: map[string]any{"user_id": id}}
-	keys, _, err := find[account.Key](ctx, t, account.Keys, mine)
-	if err != nil {
+	if err := t.removeKeys(ctx, mine.Equal); err != nil {
 		return err
-	}
-	for _, k := range keys {
-		if err := t.removeKey(ctx, k); err != nil {
-			return err
-		}
 	}
 	if err := t.leaveAll(ctx, u, mine); err != nil {
 		return err

@@ -260,7 +260,14 @@ func (t *change) rewriteUser(ctx context.Context, before, u *account.User, in *u
 	if rel == 0 {
 		return forbidden("You are not allowed to update this user. Your role=%s", c.who.role)
 	}
-	if err := mayWrite(&c.who, rel, userRights, before, u, in.beside()...); err != nil {
+	beside, err := c.besideSpend(ctx, t, account.UserScope(u.UserID), in.Spend)
+	if err != nil {
+		return err
+	}
+	if in.addsTeams(u) {
+		beside = append(beside, "teams")
+	}
+	if err := mayWrite(&c.who, rel, userRights, before, u, beside...); err != nil {
 		return err
 	}
 	if err := t.checkUser(ctx, before, u); err != nil {
@@ -269,8 +276,8 @@ func (t *change) rewriteUser(ctx context.Context, before, u *account.User, in *u
 	if err := checkRights(ctx, t, u.ObjectPermissionID, in.ObjectPermission); err != nil {
 		return err
 	}
-	if in.Spend.Given() {
-		if err := t.SetSpent(ctx, account.UserScope(u.UserID), in.Spend.Value.USD()); err != nil {
+	if slices.Contains(beside, "spend") {
+		if err := t.setSpent(ctx, u, account.UserScope(u.UserID), in.Spend.Value); err != nil {
 			return err
 		}
 	}
@@ -290,16 +297,9 @@ func (t *change) rewriteUser(ctx context.Context, before, u *account.User, in *u
 	return nil
 }
 
-// beside lists what a request writes besides the user's own columns.
-func (in *userUpdateRequest) beside() []string {
-	var names []string
-	if in.Teams.Given() {
-		names = append(names, "teams")
-	}
-	if in.Spend.Given() {
-		names = append(names, "spend")
-	}
-	return names
+// addsTeams reports whether a request names a team that the user is not in.
+func (in *userUpdateRequest) addsTeams(u *account.User) bool {
+	return slices.ContainsFunc(in.Teams.Value, func(e teamEntry) bool { return !slices.Contains(u.Teams, e.TeamID) })
 }
 
 // relationToUser says what the caller is to a user.

@@ -28,6 +28,8 @@ type Options struct {
 	ConfigPath string // "" = the empty configuration, or Config
 	// Config is the text of a configuration in place of a file (a model given on the command line). It does not reload.
 	Config []byte
+	// Documents are merged in behind the file at each load (what the command line says of the configuration).
+	Documents []config.Document
 	// Model replaces the model of every chat (LiteLLM's --model).
 	Model string
 	Env   func(string) (string, bool) // as os.LookupEnv
@@ -97,6 +99,9 @@ func Open(ctx context.Context, o Options) (*App, config.Diagnostics, error) {
 	return a, found, nil
 }
 
+// databaseSilence is after what time without an answer a database is called unreachable. It is asked several times a second.
+const databaseSilence = 5 * time.Second
+
 // closeTimeout bounds how long a start that has failed takes to end.
 const closeTimeout = 10 * time.Second
 
@@ -151,6 +156,7 @@ func (a *App) take(b *built) error {
 		}
 		if a.rooms.ledger != nil {
 			o.Ledger, o.Counters = a.rooms.ledger, a.rooms.store
+			o.DatabaseAnswers = func() bool { return time.Since(a.rooms.store.LastSync()) < databaseSilence }
 		}
 		a.gw = gateway.New(o, snapshot)
 		return nil
@@ -194,7 +200,8 @@ func (a *App) loadStored(stored *config.Document) (*config.Config, config.Diagno
 	return a.loadWith(*stored)
 }
 
-func (a *App) loadWith(added ...config.Document) (*config.Config, config.Diagnostics) {
+func (a *App) loadWith(stored ...config.Document) (*config.Config, config.Diagnostics) {
+	added := slices.Concat(a.opts.Documents, stored)
 	var cfg *config.Config
 	var found config.Diagnostics
 	if a.opts.Config != nil {

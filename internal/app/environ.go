@@ -78,3 +78,9 @@ func (e *environ) apply(own map[string]secret.String) error {
 	}
 	return errors.Join(errs...)
 }
+
+// getenv is a variable as the configuration in force sees it.
+func (a *App) getenv(name string) string {
+	value, _ := a.environ.with(a.Config().Environment)(name)
+	return value
+}

@@ -189,7 +189,8 @@ func (a *App) openLedger(cfg *config.Config) error {
 		return fmt.Errorf("app: %w", err)
 	}
 	l, err := ledger.Open(ledger.Options{
-		Spool: s, Sink: bookkeeper{r.store, r.budgets}, Policy: ledger.Policy(t.SpoolFull), Quarantine: quarantine, Log: a.log, Observer: a.opts.Metrics,
+		Spool: s, Sink: bookkeeper{r.store, r.budgets}, Policy: ledger.Policy(t.SpoolFull), Quarantine: quarantine, Log: a.log,
+		Dropped: func(c *record.Call) { r.budgets.Booked([]record.Call{*c}) }, Observer: a.opts.Metrics,
 	})
 	if err != nil {
 		return fmt.Errorf("app: %w", errors.Join(err, s.Close()))
@@ -241,7 +242,7 @@ func (r *rooms) begin(a *App) {
 		missed := func() { a.changed([]account.Change{{Kind: store.Everything}}) }
 		r.watching.Go(func() { _ = r.redis.Subscribe(ctx, a.changed, missed) })
 	}
-	r.jobs = jobs.Start(r.store, a.log, a.jobs()...)
+	r.jobs = jobs.Start(r.store, a.log, a.jobs(a.getenv)...)
 }
 
 // openSealer makes what seals stored secrets: by LITELLM_SALT_KEY, else by the master key, as LiteLLM.

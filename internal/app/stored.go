@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"tollgate/internal/account"
@@ -52,6 +53,9 @@ func (a *App) storedModels(ctx context.Context, s *store.Store, doc map[string]a
 			return err
 		}
 		params, err := admin.OpenModel(a.rooms.sealer, &m)
+		if name := gatewaysOwn(params); err == nil && name != "" { // it was stored by somebody else's hand
+			err = fmt.Errorf("it refers to the gateway's own secret %s", name)
+		}
 		if !a.unsealed(account.Models, m.ModelName, err) {
 			return nil
 		}
@@ -117,7 +121,7 @@ func (a *App) storedSettings(ctx context.Context, s *store.Store, doc map[string
 // whole object out and says so: a deployment with half of its parameters would call something else.
 func (a *App) unsealed(kind account.Kind, name string, err error) bool {
 	if err != nil {
-		a.log.Error("a stored secret cannot be opened; is LITELLM_SALT_KEY, or else the master key, the one that it was sealed with?",
+		a.log.Error("a stored object is left out; where it cannot be opened: is LITELLM_SALT_KEY, or else the master key, the one that it was sealed with?",
 			"kind", string(kind), "name", name, "error", err)
 	}
 	return err == nil
@@ -125,6 +129,9 @@ func (a *App) unsealed(kind account.Kind, name string, err error) bool {
 
 // storable says what is wrong with a section of the configuration that is to be stored, or with one deployment.
 func (a *App) storable(section string, value map[string]any) error {
+	if name := gatewaysOwn(value); name != "" {
+		return fmt.Errorf("os.environ/%s may not be referred to here: it is the gateway's own secret, and a deployment would send it to its upstream", name)
+	}
 	doc := map[string]any{section: value}
 	if section == "model_list" {
 		doc[section] = []any{value}
@@ -150,4 +157,34 @@ func (a *App) storable(section string, value map[string]any) error {
 		}
 	}
 	return nil
+}
+
+// gatewaysOwn is the first reference in a value to a variable of the environment that holds a secret of the gateway itself;
+// "" for none.
+func gatewaysOwn(value any) string {
+	switch v := value.(type) {
+	case map[string]any:
+		for _, inner := range v {
+			if name := gatewaysOwn(inner); name != "" {
+				return name
+			}
+		}
+	case []any:
+		for _, inner := range v {
+			if name := gatewaysOwn(inner); name != "" {
+				return name
+			}
+		}
+	case string:
+		name, ok := strings.CutPrefix(v, "os.environ/")
+		if !ok {
+			return ""
+		}
+		for _, own := range [...]string{"LITELLM_", "TOLLGATE_", "DATABASE_", "REDIS_", "JWT_", "UI_"} {
+			if strings.HasPrefix(name, own) {
+				return name
+			}
+		}
+	}
+	return ""
 }

@@ -15,9 +15,9 @@ import (
 )
 
 // jobs is the work in the background that one replica does for all.
-func (a *App) jobs() []jobs.Job {
+func (a *App) jobs(getenv func(string) string) []jobs.Job {
 	s := a.rooms.store
-	return []jobs.Job{
+	list := []jobs.Job{
 		{Name: "budget resets", Every: 30 * time.Second, Run: func(ctx context.Context) error {
 			scopes, err := s.ResetDue(ctx)
 			if len(scopes) > 0 {
@@ -26,18 +26,28 @@ func (a *App) jobs() []jobs.Job {
 			return err
 		}},
 		{Name: "retention", Every: time.Hour, Run: a.prune},
-		{Name: "key rotation", Every: 5 * time.Minute, Run: func(ctx context.Context) error {
-			now, err := s.Now(ctx)
-			if err != nil {
-				return err
-			}
-			rotated, err := a.rooms.admin.RotateDue(ctx, now)
-			if len(rotated) > 0 {
-				a.log.Info("keys were rotated", "count", len(rotated))
-			}
-			return err
-		}},
 	}
+	// As LiteLLM: keys are rotated only where the operator wants it, since their holders must fetch the new value.
+	if on, _ := strconv.ParseBool(getenv("LITELLM_KEY_ROTATION_ENABLED")); on {
+		every := 24 * time.Hour
+		if seconds, err := strconv.Atoi(getenv("LITELLM_KEY_ROTATION_CHECK_INTERVAL_SECONDS")); err == nil && seconds > 0 {
+			every = time.Duration(seconds) * time.Second
+		}
+		list = append(list, jobs.Job{Name: "key rotation", Every: every, Run: a.rotateKeys})
+	}
+	return list
+}
+
+func (a *App) rotateKeys(ctx context.Context) error {
+	now, err := a.rooms.store.Now(ctx)
+	if err != nil {
+		return err
+	}
+	rotated, err := a.rooms.admin.RotateDue(ctx, now)
+	for _, r := range rotated {
+		a.log.Info("a key was rotated; its holder gets the new value with /key/regenerate", "key_id", r.KeyID, "key_alias", r.KeyAlias)
+	}
+	return err
 }
 
 // prune removes the ledger's rows that are older than the configuration keeps them.

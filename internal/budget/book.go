@@ -202,11 +202,15 @@ func (b *Book) Booked(calls []record.Call) {
 	}
 }
 
-// Changed says what was changed in the store: of counters that were set by hand, the spend is asked for anew.
+// Changed says what was changed in the store: of counters that were set by hand, the spend is asked for anew; where it is not
+// known which were, of all.
 func (b *Book) Changed(changes []account.Change) {
 	for _, c := range changes {
-		if c.Kind == "" {
+		switch c.Kind {
+		case "":
 			b.quota.Doubt(key(account.Scope(c.ID)))
+		case account.Everything:
+			b.quota.DoubtAll()
 		}
 	}
 }

@@ -426,6 +426,18 @@ func TestChanged(t *testing.T) {
 		}
 		w.truth.SetUsed("budget:"+string(key), 0)
 		b.Changed([]account.Change{{ID: string(key)}})
+		for range 20 {
+			if err := call(1000 * dollar); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.truth.SetUsed("budget:"+string(key), int64(1000*dollar))
+		b.Changed([]account.Change{{Kind: account.Everything}})
+		if call(1000*dollar) == nil {
+			t.Error("admitted after nobody knows what was set")
+		}
+		w.truth.SetUsed("budget:"+string(key), 0)
+		b.Changed([]account.Change{{Kind: account.Everything}})
 		if err := call(1000 * dollar); err != nil {
 			t.Error(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tollgate/internal/account"
 	"tollgate/internal/budget"
 	"tollgate/internal/money"
 	"tollgate/internal/quota"
@@ -151,6 +152,91 @@ func TestStoreAway(t *testing.T) {
 			})
 		})
 	}
+}
+
+// While the store is away, a budget of which nothing is known here is not taken for unspent, and one that is known to be
+// used up stays so, however long no call has come.
+func TestStoreAway_BudgetsNotAskedForLately(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		f := &flaky{Truth: w.truth.Replica("a")}
+		b := budget.New(f, budget.Options{Replica: "a", Wait: -1, Log: slog.New(slog.DiscardHandler)})
+		b.Start()
+		defer b.Close(context.Background())
+		mustReserve(t, b, one(key, dollar), budget.Ask{Worst: dollar}).Settle(dollar)
+		w.write(b, "a", dollar, key)
+		time.Sleep(6 * time.Hour)
+		f.away.Store(true)
+		for _, tt := range []struct {
+			scope account.Scope
+			most  money.USD
+		}{{key, 0}, {account.KeyScope("unknown"), dollar / 16}} {
+			served := money.USD(0)
+			for range 1000 {
+				h, err := b.Reserve(t.Context(), one(tt.scope, dollar), budget.Ask{Worst: dollar / 320})
+				if err != nil {
+					break
+				}
+				h.Settle(dollar / 320)
+				served += dollar / 320
+			}
+			if served != tt.most {
+				t.Errorf("%s: %v was served, want %v", tt.scope, served, tt.most)
+			}
+		}
+		f.away.Store(false)
+		time.Sleep(5 * time.Second)
+		mustReserve(t, b, one(account.KeyScope("unknown"), dollar), budget.Ask{Worst: dollar / 2}).Release()
+	})
+}
+
+// picky is a truth that cannot keep one account.
+type picky struct{ quota.Truth }
+
+var errName = errors.New("no name for an account")
+
+func (p picky) Take(ctx context.Context, asks []quota.Ask) ([]quota.Grant, error) {
+	grants := make([]quota.Grant, len(asks))
+	for i, q := range asks {
+		if q.Account == "budget:key:bad" {
+			grants[i].Err = errName
+			continue
+		}
+		g, err := p.Truth.Take(ctx, []quota.Ask{q})
+		if err != nil {
+			return nil, err
+		}
+		grants[i] = g[0]
+	}
+	return grants, nil
+}
+
+// An account that the truth cannot keep is refused, and takes no other with it.
+func TestAccountThatCannotBeKept(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		b := budget.New(picky{w.truth.Replica("a")}, budget.Options{Replica: "a", Wait: -1, Log: slog.New(slog.DiscardHandler)})
+		b.Start()
+		defer b.Close(context.Background())
+		var calls sync.WaitGroup
+		for range 20 {
+			calls.Go(func() {
+				scopes := append(one(key, dollar), one("key:bad", dollar)...)
+				if _, err := b.Reserve(t.Context(), scopes, budget.Ask{Worst: 1}); !errors.Is(err, budget.ErrUnavailable) || !errors.Is(err, errName) {
+					t.Errorf("the bad one: %v", err)
+				}
+			})
+			calls.Go(func() {
+				h, err := b.Reserve(t.Context(), one(key, dollar), budget.Ask{Worst: 1})
+				if err != nil {
+					t.Errorf("beside it: %v", err)
+				}
+				h.Release()
+			})
+		}
+		calls.Wait()
+		if s := b.Stats(); s.Down || s.Holds != 0 || s.Waiting != 0 || s.Errors != 0 {
+			t.Errorf("after it: %+v", s)
+		}
+	})
 }
 
 // A replica that was stopped for longer than its leases live must not use what it had.

@@ -50,10 +50,10 @@ func million(price account.Amount) string {
 }
 
 func newModelAdd(r *remote) *cobra.Command {
-	var params, info []string
+	var params, more, info []string
 	cmd := r.leaf("add ALIAS MODEL", "Add a model: an alias and what is called for it, such as oci/xai.grok-4.3", cobra.ExactArgs(2), func(ctx context.Context, c *client.Client, _ *cobra.Command, args []string) error {
 		litellm, about := client.Fields{"model": args[1]}, client.Fields{}
-		if err := readPairs(litellm, "param", params); err != nil {
+		if err := readPairs(litellm, "param", append(params, more...)); err != nil {
 			return err
 		}
 		if err := readPairs(about, "info", info); err != nil {
@@ -66,7 +66,7 @@ func newModelAdd(r *remote) *cobra.Command {
 		return r.said(added.Raw, "added %s as %s", args[0], added.Value.ModelID)
 	})
 	cmd.Flags().StringArrayVar(&params, "param", nil, "a field of litellm_params, as name=value with the value in JSON or as text: api_base=https://..., input_cost_per_token=0.000003; may be given again")
-	cmd.Flags().StringArrayVar(&params, "set", nil, "as --param")
+	cmd.Flags().StringArrayVar(&more, "set", nil, "as --param")
 	cmd.Flags().StringArrayVar(&info, "info", nil, "a field of model_info, likewise")
 	return cmd
 }

@@ -15,6 +15,7 @@ import (
 	"tollgate/internal/app"
 	"tollgate/internal/builtin"
 	"tollgate/internal/client"
+	"tollgate/internal/config"
 	"tollgate/internal/money"
 	"tollgate/internal/telemetry"
 )
@@ -30,12 +31,12 @@ general_settings: {master_key: os.environ/LITELLM_MASTER_KEY, store_model_in_db:
 `
 
 // realGateway is the gateway itself, with a database of its own, and the world of somebody who holds its master key.
-func realGateway(t *testing.T) typed {
+func realGateway(t *testing.T, more ...config.Document) typed {
 	t.Helper()
 	master := "sk-" + rand.Text()
 	vars := map[string]string{"LITELLM_MASTER_KEY": master}
 	a, found, err := app.Open(t.Context(), app.Options{
-		Config: []byte(realConfig), Env: func(name string) (string, bool) { value, ok := vars[name]; return value, ok },
+		Config: []byte(realConfig), Documents: more, Env: func(name string) (string, bool) { value, ok := vars[name]; return value, ok },
 		Providers: builtin.Providers, Version: "test", Metrics: telemetry.NewMetrics(), DataDir: t.TempDir(),
 		NewLog: func(bool, bool) (*slog.Logger, slog.Level) { return slog.New(slog.DiscardHandler), slog.LevelError },
 	})
@@ -164,6 +165,30 @@ func TestAgainstTheGateway(t *testing.T) {
 	w.must(t, "budgets", "delete", "shared")
 }
 
+// LiteLLM's --max_budget is the budget of the whole gateway, whatever the file says.
+func TestMaxBudgetOfTheCommandLine(t *testing.T) {
+	l := liteLLMOptions{maxBudget: "0.004"}
+	documents, err := l.documents()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := realGateway(t, documents...)
+	key := strings.TrimSpace(w.must(t, "keys", "create", "-q"))
+	if refused := w.refused(t, key, "dear"); !strings.Contains(refused, "Budget has been exceeded! Current cost: 0.0, Max budget: 0.004") {
+		t.Errorf("refused with %q", refused)
+	}
+	for _, bad := range []string{"abc", "-1", "none"} {
+		if got := w.run(t, "--max_budget", bad, "--no-database"); got.status != exitUsage || !strings.Contains(got.stderr, "--max_budget") {
+			t.Errorf("%s: %+v", bad, got)
+		}
+	}
+	for _, words := range []string{"not served yet", "no database is used yet"} {
+		if help := w.must(t, "serve", "--help") + w.must(t, "--help"); strings.Contains(help, words) {
+			t.Errorf("the help says %q", words)
+		}
+	}
+}
+
 // TestReportsAddUp compares the lines of each report with what was spent in all, to the picodollar.
 func TestReportsAddUp(t *testing.T) {
 	w := realGateway(t)
@@ -192,6 +217,9 @@ func TestReportsAddUp(t *testing.T) {
 	all, models := sum("--by", "alias")
 	if len(models) != 2 || all == 0 || models[0].ID != "dear" {
 		t.Fatalf("by alias: %+v", models)
+	}
+	if _, lines := sum("--by", "user"); len(lines) != 2 || lines[0].ID != "" && lines[1].ID != "" {
+		t.Errorf("by user: %+v", lines)
 	}
 	for _, by := range []string{"team", "key", "user", "customer", "organization", "model", "provider"} {
 		if total, lines := sum("--by", by); total != all {

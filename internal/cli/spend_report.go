@@ -150,6 +150,9 @@ func (r *report) sorted() []reportLine {
 	return out
 }
 
+// unassigned is the user of calls that have none, in the activity of users.
+const unassigned = "Unassigned"
+
 func (r *remote) spendReport(ctx context.Context, c *client.Client, o *reportOptions) error {
 	i := slices.IndexFunc(payers, func(p payer) bool { return p.name == o.by })
 	if i < 0 {
@@ -165,6 +168,9 @@ func (r *remote) spendReport(ctx context.Context, c *client.Client, o *reportOpt
 		for day := range a.Results {
 			date := a.Results[day].Date
 			for id, part := range by.parts(a, day) {
+				if by.whole && id == unassigned {
+					continue // of users; it is in what is left over
+				}
 				line := sums.line(date, id)
 				line.Name = firstOf(line.Name, partName(&part))
 				if err := line.add(part.Metrics, 1); err != nil {

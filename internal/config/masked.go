@@ -30,13 +30,29 @@ func masked(n *node, s shape, hide bool) *node {
 				row, _ := s.section.find(e.key)
 				inner, secretHere = row.shape, secretKey(s.section, e.key)
 			}
-			e.value = masked(e.value, inner, hide || secretHere)
+			if e.key == "credential_values" && e.value.kind == mapNode {
+				e.value = maskedCredential(e.value)
+			} else {
+				e.value = masked(e.value, inner, hide || secretHere)
+			}
 			out.entries[i] = e
 		}
 	default:
 		if hide && !n.isNull() {
 			out.tag, out.text = "!!str", secret.Mask
 		}
+	}
+	return &out
+}
+
+// maskedCredential hides every value of a credential that the table does not know as harmless: a provider may take any name.
+func maskedCredential(n *node) *node {
+	out := *n
+	out.entries = make([]entry, len(n.entries))
+	for i, e := range n.entries {
+		row, known := litellmParams.find(e.key)
+		e.value = masked(e.value, row.shape, !known || row.isPattern() || secretKey(&litellmParams, e.key))
+		out.entries[i] = e
 	}
 	return &out
 }

@@ -145,15 +145,19 @@ func (q *request) cost() (cost money.USD, ok bool) {
 
 // used is what the call has used: as the upstream has told it, or estimated.
 func (q *request) used() price.Usage {
+	sent := q.sent
+	if sent == nil {
+		sent = q.body
+	}
 	u := price.Usage{
 		Prompt: int64(q.rec.PromptTokens), Cached: int64(q.rec.CachedTokens), CacheWritten: int64(q.rec.CacheWrittenTokens), Completion: int64(q.rec.CompletionTokens),
 		Reasoning: int64(q.rec.ReasoningTokens), PromptAudio: int64(q.usage.AudioInputTokens), CompletionAudio: int64(q.usage.AudioOutputTokens), PromptImage: int64(q.usage.ImageTokens),
-		Queries: q.searches(), Service: q.service(),
+		Queries: searches(sent), Service: serviceOf(sent),
 	}
 	if q.rec.UsageKnown || q.rec.Estimated { // else nothing was asked of the upstream that bills by characters
 		r := q.snap.Models.rates(q.out.Deployment)
 		if r.InputChar.Known {
-			u.PromptChars = q.body.Chars()
+			u.PromptChars = sent.Chars()
 		}
 		if r.OutputChar.Known {
 			u.CompletionChars = q.written
@@ -192,6 +196,9 @@ func (q *request) replyHeaders(h http.Header, meta openai.Meta) {
 		h["X-Litellm-Model-Api-Base"] = []string{m.APIBase}
 	}
 	h["X-Litellm-Key-Spend"] = []string{"0.0"}
+	if q.outputCap > 0 {
+		h["X-Tollgate-Output-Cap"] = []string{strconv.FormatInt(q.outputCap, 10)} // why an answer may end with "length"
+	}
 	q.spendHeaders(h)
 	q.g.limitHeaders(h, q.pass.Remaining())
 	if key := q.caller.Key; key != nil {

@@ -116,6 +116,7 @@ func (q *request) outgoing(t dispatch.Target) (dispatch.Target, *openai.Request,
 		return t, nil, badBody(q.op, err)
 	}
 	body.Header = q.forwarded
+	q.sent = body
 	return t, body, nil
 }
 

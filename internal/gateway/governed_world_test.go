@@ -48,13 +48,14 @@ model_list:
   - model_name: ranks
     litellm_params: {model: jina_ai/ranks-up, api_base: UPSTREAM/v1, api_key: k, input_cost_per_token: 0, output_cost_per_token: 0, input_cost_per_query: 0.002}
     model_info: {mode: rerank}
+  - model_name: served-sooner
+    litellm_params: {model: openai/sooner-up, api_base: UPSTREAM/v1, api_key: k, input_cost_per_token: 0.000001, output_cost_per_token: 0.000002, input_cost_per_token_priority: 0.00001, output_cost_per_token_priority: 0.00002}
   - model_name: pair
     litellm_params: {model: openai/flaky-up, api_base: UPSTREAM/v1, api_key: k, input_cost_per_token: 0.000001, output_cost_per_token: 0.000002}
   - model_name: pair
     litellm_params: {model: openai/flaky-up, api_base: UPSTREAM/v1, api_key: k2, input_cost_per_token: 0.000001, output_cost_per_token: 0.000002}
 router_settings:
   num_retries: 0
-  provider_budget_config: {openai: {budget_limit: 100, time_period: 30d}, hosted_vllm: {budget_limit: 100, time_period: 30d}}
   fallbacks: [{falls: [plain]}, {falls-to-unpriced: [unpriced]}]
 general_settings:
   master_key: ` + masterKey + "\n"

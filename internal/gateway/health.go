@@ -24,10 +24,22 @@ func (g *Gateway) liveness(w http.ResponseWriter, _ *http.Request, _ visit) {
 // its balancer.
 func (g *Gateway) readiness(w http.ResponseWriter, _ *http.Request, _ visit) {
 	writeJSON(w, map[string]any{
-		"status": "healthy", "db": "Not connected", "cache": nil, "litellm_version": compatVersion, "tollgate_version": g.opts.Version,
+		"status": "healthy", "db": g.database(), "cache": nil, "litellm_version": compatVersion, "tollgate_version": g.opts.Version,
 		"success_callbacks": []string{}, "use_aiohttp_transport": false,
 		"log_level": g.snap.Load().LogLevel, "is_detailed_debug": g.snap.Load().LogLevel == "DEBUG",
 	})
+}
+
+// database is LiteLLM's word for whether a database answers. One that is away takes no replica out of its balancer either:
+// known keys go on.
+func (g *Gateway) database() string {
+	if g.opts.DatabaseAnswers == nil {
+		return "Not connected"
+	}
+	if g.opts.DatabaseAnswers() {
+		return "connected"
+	}
+	return "unreachable"
 }
 
 // healthParallel is how many deployments are probed at once where the configuration does not say.

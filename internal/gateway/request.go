@@ -51,6 +51,7 @@ type request struct {
 	outputCap     int64 // tokens that an answer is capped at because the hold covers no more; 0 = none
 	raw           []byte
 	body          *openai.Request
+	sent          *openai.Request // the last body that went upstream; nil before the first
 	// asked is the name as the caller wrote it, which the answer's model repeats; "" when the path gave the model.
 	asked string
 	alias string // what is asked of the router

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -59,16 +60,11 @@ func (q *request) measure() error {
 		return nil
 	}
 	s := size{
-		prompt: int64(len(q.raw)) + wrapping, queries: q.searches(), talks: q.talks(),
-		kinds: price.Usage{Cached: 1, Reasoning: 1, CacheWritten: 1, PromptAudio: 1, PromptImage: 1, CompletionAudio: 1, Service: q.service()},
+		prompt: int64(len(q.raw)) + wrapping, queries: searches(q.body), talks: q.talks(),
+		kinds: price.Usage{Cached: 1, Reasoning: 1, CacheWritten: 1, PromptAudio: 1, PromptImage: 1, CompletionAudio: 1},
 	}
 	if err := s.read(q.body); err != nil {
 		return badBody(q.op, err)
-	}
-	for _, name := range dearer {
-		if _, ok := q.body.Get(name); ok {
-			return badBody(q.op, &openai.ParseError{Param: name, Message: fmt.Sprintf("Unsupported parameter: '%s' lets the upstream choose what is billed, so a call that a budget pays for may not have it.", name)})
-		}
 	}
 	if len(q.raw) <= looksInside {
 		s.lookInside(q.raw)
@@ -93,80 +89,100 @@ func (s *size) lookInside(raw []byte) {
 	}
 }
 
-// capNames are the members that bound an answer, and countNames those that ask for several, OCI's own spellings among
-// them. Upstreams differ in which of them they heed, so the largest counts.
+// Members that the bill of a call depends on, OCI's own spellings among them. Upstreams differ in which of them they heed,
+// so the largest counts.
 var (
 	capNames   = []string{"max_tokens", "max_completion_tokens", "maxTokens", "maxCompletionTokens"}
 	countNames = []string{"n", "best_of", "numGenerations"}
+	tierNames  = []string{"service_tier", "serviceTier"}
+	// dearerNames are those by which a caller has the upstream call other models, or tools that are billed apart (OpenRouter's).
+	dearerNames = []string{"models", "route", "plugins"}
 )
 
-// read takes the numbers of a body that the size of its answer depends on.
-func (s *size) read(body *openai.Request) error {
-	s.output, s.choices = 0, 1
-	if !s.talks {
-		return nil
-	}
-	for _, name := range capNames {
-		n, err := positive(body, name)
-		if err != nil {
-			return err
-		}
-		s.output = max(s.output, n)
-	}
-	for _, name := range countNames {
-		n, err := positive(body, name)
-		if err != nil {
-			return err
-		}
-		s.choices = max(s.choices, n)
-	}
-	s.choices = min(s.choices*promptCount(body), mostCounted)
-	return nil
+// named reports whether name is one of names to an upstream that may not tell cases apart.
+func named(names []string, name []byte) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, string(name)) })
 }
 
-// dearer are members by which a caller has the upstream call other models, or tools that are billed apart (OpenRouter's).
-var dearer = []string{"models", "route", "plugins"}
+// eachSent calls f for every member of a body that may go upstream: its own, and those of its extra_body.
+func eachSent(body *openai.Request, f func(name, value []byte) error) error {
+	for i := range body.Members {
+		if err := f(body.Members[i].Name, body.Members[i].Value); err != nil {
+			return err
+		}
+	}
+	extra, err := body.ExtraBody()
+	for i := range extra {
+		if err == nil {
+			err = f([]byte(extra[i].Name), extra[i].Value)
+		}
+	}
+	return err
+}
+
+// read takes from a body what the size of its answer and its price depend on.
+func (s *size) read(body *openai.Request) error {
+	s.output, s.choices = 0, 1
+	prompts := int64(1)
+	err := eachSent(body, func(name, value []byte) (err error) {
+		n := int64(0)
+		switch {
+		case string(value) == "null":
+		case named(dearerNames, name):
+			return &openai.ParseError{Param: string(name), Message: fmt.Sprintf("Unsupported parameter: '%s' lets the upstream choose what is billed, so a call that a budget pays for may not have it.", name)}
+		case !s.talks:
+		case named(capNames, name):
+			n, err = positive(name, value)
+			s.output = max(s.output, n)
+		case named(countNames, name):
+			n, err = positive(name, value)
+			s.choices = max(s.choices, n)
+		case body.Operation == openai.OpCompletion && string(name) == "prompt":
+			prompts = max(prompts, promptCount(value))
+		}
+		return err
+	})
+	s.choices = min(s.choices*prompts, mostCounted)
+	s.kinds.Service = serviceOf(body)
+	return err
+}
 
 // mostCounted bounds a number of a body, so that no product of two of them overflows; no upstream serves as many.
 const mostCounted = 1 << 24
 
-// positive reads a whole number from 1 up; 0 when there is none.
-func positive(body *openai.Request, name string) (int64, error) {
-	raw, ok := body.Get(name)
-	if !ok || string(raw) == "null" {
-		return 0, nil
+// positive reads a whole number from 1 up.
+func positive(name, value []byte) (int64, error) {
+	f, err := strconv.ParseFloat(string(value), 64) // as any reader of JSON numbers would: 1e3 is a number
+	if f = min(f, mostCounted); f < 1 || f != math.Trunc(f) || err != nil && !errors.Is(err, strconv.ErrRange) {
+		return 0, &openai.ParseError{Param: string(name), Message: fmt.Sprintf("Invalid value for '%s': a call that a budget pays for needs a whole number from 1 up.", name)}
 	}
-	f, err := strconv.ParseFloat(string(raw), 64) // as any reader of JSON numbers would: 1e3 is a number
-	if err != nil || f < 1 || f != math.Trunc(f) {
-		return 0, &openai.ParseError{Param: name, Message: fmt.Sprintf("Invalid value for '%s': a call that a budget pays for needs a whole number from 1 up.", name)}
-	}
-	return int64(min(f, mostCounted)), nil
+	return int64(f), nil
 }
 
 // promptCount is how many prompts a text completion has: each gets answers of its own.
-func promptCount(body *openai.Request) int64 {
-	raw, ok := body.Get("prompt")
-	if !ok || body.Operation != openai.OpCompletion || raw[0] != '[' {
-		return 1
-	}
-	list, err := jsonscan.InnerArray(raw, nil)
+func promptCount(prompt []byte) int64 {
+	list, err := jsonscan.InnerArray(prompt, nil)
 	if err != nil || len(list) == 0 || list[0][0] != '"' && list[0][0] != '[' { // a list of numbers is one prompt of tokens
 		return 1
 	}
 	return int64(len(list))
 }
 
-// service is the class of service that the caller asks for, which may have prices of its own.
-func (q *request) service() price.Service {
-	for _, name := range [...]string{"service_tier", "serviceTier"} {
-		switch strings.ToLower(openai.StringMember(q.body.Members, name)) {
-		case "priority":
-			return price.Priority
-		case "flex":
-			return price.Flex
+// serviceOf is the class of service that a body asks for, which may have prices of its own.
+func serviceOf(body *openai.Request) price.Service {
+	service := price.Standard
+	_ = eachSent(body, func(name, value []byte) error { // a body that cannot be sent costs nothing
+		if named(tierNames, name) {
+			switch strings.ToLower(strings.Trim(string(value), `"`)) {
+			case "priority":
+				service = price.Priority
+			case "flex":
+				service = price.Flex
+			}
 		}
-	}
-	return price.Standard
+		return nil
+	})
+	return service
 }
 
 // sizeAt is the size of the call at a target, and the body that it is asked with: a fallback's entry may change both, and
@@ -184,6 +200,7 @@ func (q *request) sizeAt(t dispatch.Target) (size, *openai.Request, error) {
 		if err := s.read(body); err != nil {
 			return size{}, nil, badBody(q.op, err)
 		}
+		s.queries = searches(body)
 	}
 	s.apply(q.snap.Models.byID(t.ID), t.Deployment)
 	return s, body, nil
@@ -219,17 +236,22 @@ func (q *request) deployments() []*dispatch.Deployment {
 // documentsPerSearch is how many documents one search unit of a rerank holds (Cohere's unit, which OCI bills by).
 const documentsPerSearch = 100
 
-// searches is how many search units the call is billed as.
-func (q *request) searches() int64 {
-	if q.op != openai.OpRerank {
+// searches is how many search units a body is billed as.
+func searches(body *openai.Request) int64 {
+	if body.Operation != openai.OpRerank {
 		return 0
 	}
-	raw, _ := q.body.Get("documents")
-	documents, err := jsonscan.InnerArray(raw, nil)
-	if err != nil {
-		return 1
-	}
-	return max((int64(len(documents))+documentsPerSearch-1)/documentsPerSearch, 1)
+	units := int64(1)
+	_ = eachSent(body, func(name, value []byte) error { // a body that cannot be sent costs nothing
+		if string(name) == "documents" {
+			documents, err := jsonscan.InnerArray(value, nil)
+			if err == nil {
+				units = max(units, (int64(len(documents))+documentsPerSearch-1)/documentsPerSearch)
+			}
+		}
+		return nil
+	})
+	return units
 }
 
 // longest is how many tokens one answer of a deployment can have when it is asked with body.
@@ -301,7 +323,7 @@ func (s *size) affords(r price.Rates, budget money.USD) int64 {
 	if budget <= floor {
 		return 0
 	}
-	return int64((budget - floor) / step)
+	return min(int64((budget-floor)/step), mostCounted)
 }
 
 // unpriced refuses a model whose calls nobody could charge to a budget.

@@ -40,8 +40,10 @@ type Options struct {
 	OverflowBytes int64
 	// Quarantine is the file that rows go to which the store refuses; empty = the log.
 	Quarantine string
-	Log        *slog.Logger // nil = slog.Default
-	Observer   Observer     // may be nil
+	// Dropped is told of a call that went to the quarantine: what it cost is in no counter. It must not block. May be nil.
+	Dropped  func(*record.Call)
+	Log      *slog.Logger // nil = slog.Default
+	Observer Observer     // may be nil
 }
 
 // Observer counts what becomes of rows. Its methods are called from several goroutines.
@@ -174,13 +176,26 @@ func (l *Ledger) Sync(ctx context.Context) error {
 	return nil
 }
 
+// lastWords is how long Close tries at least where rows are in memory alone.
+const lastWords = 5 * time.Second
+
 // Close writes what waits to the store until ctx ends, or until the store fails and the disk keeps the rest, which is
-// written after the next start. No other call may follow.
+// written after the next start. Rows that nothing but the store can keep have some seconds even when ctx is over. No other
+// call may follow.
 func (l *Ledger) Close(ctx context.Context) error {
+	least, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	defer cancel()
 	err := l.Sync(ctx)
-	for err != nil && ctx.Err() == nil && l.inMemory() > 0 { // nothing but the store can keep these
-		l.writers[0].pause(ctx, longestPause/4)
-		err = l.Sync(ctx)
+	for err != nil && l.inMemory() > 0 {
+		within := ctx
+		if ctx.Err() != nil {
+			within = least
+		}
+		if within.Err() != nil {
+			break
+		}
+		l.writers[0].pause(within, longestPause/4)
+		err = l.Sync(within)
 	}
 	l.stop()
 	l.running.Wait()

@@ -22,6 +22,9 @@ type quarantined struct {
 func (w *writer) quarantine(q quarantined) {
 	q.At = time.Now().UTC()
 	w.o.Observer.LedgerQuarantined(1)
+	if q.Call != nil && w.o.Dropped != nil {
+		w.o.Dropped(q.Call)
+	}
 	line, err := json.Marshal(q)
 	if err != nil && q.Call != nil { // JSON of the call's that is none
 		bare := *q.Call

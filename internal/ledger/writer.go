@@ -55,7 +55,9 @@ type suspect struct {
 }
 
 func newWriter(s *spool.Spool, o *Options) *writer {
-	return &writer{spool: s, o: o, kick: make(chan struct{}, 1), changed: make(chan struct{}),
+	// A spool that was emptied before a restart goes on counting where it was: nobody need wait for what is booked.
+	booked := s.Seq() - uint64(s.Stats().Pending) //nolint:gosec // never negative, never more than Seq
+	return &writer{spool: s, o: o, kick: make(chan struct{}, 1), done: booked, changed: make(chan struct{}),
 		outage: outage{log: o.Log, pending: func() int64 { return s.Stats().Pending }}}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -158,6 +159,34 @@ func (s *hangingSink) Write(ctx context.Context, calls []record.Call) (int, erro
 	return s.fakeSink.Write(ctx, calls)
 }
 
+// Rows in memory are written though the time to close in is over already.
+func TestClose_DrainsMemoryWhenItIsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "", spool.Options{}, Options{})
+		back := time.Now().Add(2 * time.Second)
+		w.sink.fail = func(int, []record.Call) (error, bool) {
+			if time.Now().Before(back) {
+				return errAway, false
+			}
+			return nil, false
+		}
+		w.append(t, 500)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := w.Close(ctx); err != nil || w.sink.count() != 500 {
+			t.Errorf("%v; %d calls in the store", err, w.sink.count())
+		}
+
+		w = newWorld(t, "", spool.Options{}, Options{})
+		w.sink.fail = func(int, []record.Call) (error, bool) { return errAway, false }
+		w.append(t, 10)
+		begun := time.Now()
+		if err := w.Close(ctx); err == nil || time.Since(begun) > lastWords+time.Second || w.tally.lost.Load() != 10 {
+			t.Errorf("without a store: %v after %v, %d lost", err, time.Since(begun), w.tally.lost.Load())
+		}
+	})
+}
+
 // poisonous refuses writes that hold one of the calls, as a database refuses a transaction.
 func poisonous(ids ...string) func(int, []record.Call) (error, bool) {
 	return func(_ int, calls []record.Call) (error, bool) {
@@ -175,7 +204,10 @@ func poisonous(ids ...string) func(int, []record.Call) (error, bool) {
 func TestPoisonousRowsStopNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
-		w := newWorld(t, filepath.Join(dir, "spool"), spool.Options{}, Options{BatchRows: 100, Quarantine: filepath.Join(dir, "quarantine.jsonl")})
+		var dropped []string
+		w := newWorld(t, filepath.Join(dir, "spool"), spool.Options{}, Options{
+			BatchRows: 100, Quarantine: filepath.Join(dir, "quarantine.jsonl"), Dropped: func(c *record.Call) { dropped = append(dropped, c.ID) },
+		})
 		w.sink.fail = poisonous("call-0", "call-57", "call-58")
 		w.append(t, 1) // the first of all, alone
 		time.Sleep(time.Minute)
@@ -195,6 +227,10 @@ func TestPoisonousRowsStopNobody(t *testing.T) {
 		}
 		if n := w.tally.quarantined.Load(); n != 3 || w.sink.count() != 202 || w.tally.pending() != 0 {
 			t.Errorf("%d calls in quarantine, %d in the store, %d waiting", n, w.sink.count(), w.tally.pending())
+		}
+		slices.Sort(dropped)
+		if !slices.Equal(dropped, []string{"call-0", "call-57", "call-58"}) {
+			t.Errorf("told of %v", dropped)
 		}
 		b, err := os.ReadFile(filepath.Join(dir, "quarantine.jsonl"))
 		if err != nil || strings.Count(string(b), "\n") != 3 || !strings.Contains(string(b), `"ID":"call-57"`) || !strings.Contains(string(b), errPoison.Error()) {

@@ -28,6 +28,8 @@ type account struct {
 	resetAt time.Time
 	windows uint64    // counts the windows of a Rate
 	asOf    time.Time // when the truth said what is known; zero = never
+	heard   bool      // the truth has said at least once what is used
+	told    bool      // the log knows that the truth cannot keep the account
 	passed  bool      // the level of Passed was reached
 
 	epoch   uint64    // the Book's, when the lease was confirmed last
@@ -64,6 +66,8 @@ const (
 	sliceShare = 16
 	// slowSlice is how many calls the slice of an account in little use is for.
 	slowSlice = 8
+	// unheardShare is the part of a budget that calls may take while the truth does not answer and nothing is known of it.
+	unheardShare = 16
 )
 
 // roll ends a window or period that is over by the clock here.
@@ -131,10 +135,14 @@ func (a *account) share(l *Line, ahead int64) int64 {
 	return max(l.Least, most)
 }
 
-// allowance is how much calls may take when the truth does not answer: what is left by all that is known here.
+// allowance is how much calls may take when the truth does not answer: what is left by all that is known here. Of money of
+// which nothing is known, since no call has asked for it here lately, it is a part of the cap: it may be spent already.
 func (a *account) allowance(limit int64) int64 {
-	if a.kind == Slots {
+	switch {
+	case a.kind == Slots:
 		return limit - a.held
+	case a.kind == Money && !a.heard:
+		limit /= unheardShare
 	}
 	return limit - a.spent() - a.held
 }

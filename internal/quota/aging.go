@@ -20,6 +20,9 @@ const (
 var rests = [classes]time.Duration{settling: 100 * time.Millisecond, keeping: 30 * time.Second, forgetting: 10 * time.Minute}
 
 const (
+	// rememberSpent is how long a budget is remembered that is used up.
+	rememberSpent = 24 * time.Hour
+
 	tickEvery = 50 * time.Millisecond
 	perGive   = 256
 )
@@ -149,10 +152,15 @@ func (b *Book) review(a *account, give, debts *exchange, now time.Time) {
 	}
 }
 
-// forgets reports whether nothing would be lost with the account.
+// forgets reports whether nothing would be lost with the account. That a budget is used up is worth knowing when the truth
+// does not answer.
 func (b *Book) forgets(a *account, now time.Time) bool {
+	idle := rests[forgetting]
+	if a.kind == Money && a.used > a.cap-a.cap/unheardShare {
+		idle = rememberSpent
+	}
 	return a.free == 0 && a.holds == 0 && a.pending == 0 && !a.busy && !a.wants && len(a.queue) == 0 && !b.down &&
-		now.Sub(a.usedAt) >= rests[forgetting]
+		now.Sub(a.usedAt) >= idle
 }
 
 // Close gives back what is free, and ends the background work. Calls that wait are refused.

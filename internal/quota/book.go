@@ -240,6 +240,16 @@ func (b *Book) Doubt(k Key) {
 	}
 }
 
+// DoubtAll is Doubt of all accounts. What is free goes back account by account, when a call comes or it has lain idle.
+func (b *Book) DoubtAll() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, a := range b.accounts {
+		a.asOf = time.Time{}
+		a.recheck = a.recheck || a.free > 0
+	}
+}
+
 // Stats returns figures.
 func (b *Book) Stats() Stats {
 	b.mu.Lock()

@@ -2,6 +2,7 @@ package quota
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"time"
 )
@@ -152,6 +153,10 @@ func (b *Book) answer(x *exchange, grants []Grant, err error) {
 		a.busy = false
 		if len(x.asks) > 0 {
 			a.seen = a.sent
+			if err := grants[i].Err; err != nil {
+				b.unkept(a, err)
+				continue
+			}
 			a.granted(&grants[i], x.sums[i], x, now)
 			if len(a.queue) == 0 || grants[i].Amount > 0 {
 				a.pause = 0
@@ -164,6 +169,19 @@ func (b *Book) answer(x *exchange, grants []Grant, err error) {
 			b.giveAll(a)
 		}
 		b.serve(a, now)
+	}
+}
+
+// unkept refuses those who wait for an account that the truth cannot keep: without it there is no saying what is left.
+func (b *Book) unkept(a *account, err error) {
+	if !a.told {
+		a.told = true
+		b.log.Error(b.name+": the store cannot keep an account, and calls that need it are refused", "account", a.name[:min(len(a.name), 200)], "error", err)
+	}
+	queue := a.queue
+	a.queue = nil
+	for _, w := range queue {
+		b.finish(w, fmt.Errorf("%w: %w", ErrUnavailable, err))
 	}
 }
 
@@ -194,7 +212,7 @@ func (b *Book) unanswered(x *exchange, err error, now time.Time) {
 // granted takes in the answer to a Take that was sent when the account accounted for sum.
 func (a *account) granted(g *Grant, sum int64, x *exchange, now time.Time) {
 	a.roll(now)
-	a.asOf = now
+	a.asOf, a.heard = now, true
 	a.left = max(0, a.cap-g.Used-g.Leased)
 	if a.kind == Rate {
 		a.grantedRate(g, now)

@@ -51,6 +51,8 @@ type Grant struct {
 	// ResetAt is when the window or the period ends; zero = never. A window's end is by the asking replica's clock, early
 	// rather than late.
 	ResetAt time.Time
+	// Err says that the truth cannot keep this account, whatever it is asked: its name is none. Others are answered. nil = it can.
+	Err error
 }
 
 // Give returns a part of a lease. Of a Rate only within the window that ends at ResetAt; after it the give has no effect.
@@ -66,7 +68,8 @@ type Give struct {
 // answered, and what was asked may have been done or not: so count a Take as not done and a Give as done. Own shows the
 // difference later.
 type Truth interface {
-	// Take answers every Ask by itself, in order. An Ask of Need 0 is answered too: it tells how the account stands.
+	// Take answers every Ask by itself, in order. An Ask of Need 0 is answered too: it tells how the account stands. One that
+	// can never be answered has Grant.Err, and does not keep the others from their answers.
 	Take(ctx context.Context, asks []Ask) ([]Grant, error)
 	Give(ctx context.Context, gives []Give) error
 	// Beat says that the replica lives: its leases stand for TTL from now. Leases of replicas that have not said so in

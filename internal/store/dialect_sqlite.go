@@ -23,6 +23,10 @@ const sqliteFile = "tollgate.db"
 // busyMilliseconds is how long a process waits for another one that writes the same file.
 const busyMilliseconds = "5000"
 
+// pagesPerCheckpoint is how much of the log, in pages of 4 KiB, goes into the file at once: a page that many batches change
+// is written there once for all of them.
+const pagesPerCheckpoint = "4000"
+
 // sqliteDialect is SQLite 3.45 or newer (JSON with ->>, RETURNING). Moments are Unix microseconds, money is picodollars.
 type sqliteDialect struct{}
 
@@ -69,7 +73,7 @@ func (s *Store) sqliteDSN(mode string) string {
 	q := url.Values{
 		"_pragma": {
 			"busy_timeout(" + busyMilliseconds + ")", "journal_mode(WAL)", synchronous, "foreign_keys(1)",
-			"temp_store(MEMORY)", "cache_size(-16000)", mode,
+			"temp_store(MEMORY)", "cache_size(-16000)", "wal_autocheckpoint(" + pagesPerCheckpoint + ")", mode,
 		},
 		"_time_integer_format": {"unix_micro"},
 		"_txlock":              {"immediate"}, // a transaction that reads first cannot be told to write: it would fail at once

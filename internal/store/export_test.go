@@ -20,6 +20,9 @@ func (s *Store) PruneChanges(ctx context.Context, before time.Time) error {
 	return s.pruneChanges(ctx, before)
 }
 
+// SetOwnClock moves the clock of this replica, not the server's.
+func (s *Store) SetOwnClock(now func() time.Time) { s.now = now }
+
 // Exec runs a statement outside of a transaction of ours.
 func (s *Store) Exec(ctx context.Context, text string) error {
 	_, err := s.writes.ExecContext(ctx, text)
@@ -62,4 +65,22 @@ func (s *Store) Plan(ctx context.Context, kind account.Kind, f account.Filter) (
 			return err
 		})
 	return plan.String(), err
+}
+
+// Leases is how many leases are kept, empty ones included; -1 = it cannot be told.
+func (s *Store) Leases(ctx context.Context) int {
+	if s.pool == nil {
+		s.local.mu.Lock()
+		defer s.local.mu.Unlock()
+		n := 0
+		for _, leases := range s.local.leases {
+			n += len(leases)
+		}
+		return n
+	}
+	n, err := s.Number(ctx, `SELECT count(*) FROM leases`)
+	if err != nil {
+		return -1
+	}
+	return n
 }

@@ -150,7 +150,8 @@ func (s *Store) ImportUsage(ctx context.Context, day time.Time, by []ledger.Dime
 		}
 		done = true
 		if s.pool == nil {
-			return tx.addUp(ctx, t)
+			_, err = tx.addUp(ctx, t)
+			return err
 		}
 		return tx.pgx(func(conn *pgx.Conn) error {
 			var batch pgx.Batch

@@ -20,8 +20,32 @@ type ledgerState struct {
 // forEver is how long the leases of a replica stand that need not say that it lives.
 const forEver = 100 * 365 * 24 * time.Hour
 
-// ErrAccount says that an Ask of money names an account that is no budget.
-var ErrAccount = errors.New("store: an account of money is named budget:SCOPE")
+// ErrAccount says that an account has a name that cannot be kept.
+var ErrAccount = errors.New("store: an account has a name of at most 2000 bytes without zero characters, and one of money is named budget:SCOPE")
+
+// longestAccount bounds the names of accounts, in bytes: they are keys of indexes.
+const longestAccount = 2000
+
+// keepable returns ErrAccount for an Ask whose account cannot be kept.
+func keepable(q *quota.Ask) error {
+	switch {
+	case len(q.Account) > longestAccount || !storable(q.Account):
+		return ErrAccount
+	case q.Kind == quota.Money && !strings.HasPrefix(q.Account, "budget:"):
+		return ErrAccount
+	}
+	return nil
+}
+
+// keepableOf are the asks that can be kept, and their places; those that cannot are answered with their error.
+func keepableOf(asks []quota.Ask, grants []quota.Grant) (good []quota.Ask, places []int) {
+	for i := range asks {
+		if grants[i].Err = keepable(&asks[i]); grants[i].Err == nil {
+			good, places = append(good, asks[i]), append(places, i)
+		}
+	}
+	return good, places
+}
 
 // Truth is where the replica shares what is bounded: budgets, whose spend is the counters', rates and slots. ttl is how
 // long the replica's leases outlive its last Beat; 0 = for ever. On PostgreSQL all processes share one truth, by the server's clock; on
@@ -38,12 +62,8 @@ func (s *Store) Truth(replica string, ttl time.Duration) quota.Truth {
 }
 
 // budgetScope is the counter that a budget's account is counted on.
-func budgetScope(name string) (account.Scope, error) {
-	scope, ok := strings.CutPrefix(name, "budget:")
-	if !ok || !storable(scope) {
-		return "", ErrAccount
-	}
-	return account.Scope(scope), nil
+func budgetScope(name string) account.Scope {
+	return account.Scope(strings.TrimPrefix(name, "budget:"))
 }
 
 // resetCandidates are two ends of the period under way, of which the first that is not past by the server's clock holds:

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"tollgate/internal/account"
 	"tollgate/internal/money"
 	"tollgate/internal/quota"
 )
@@ -54,6 +53,9 @@ func (l *localReplica) Take(ctx context.Context, asks []quota.Ask) ([]quota.Gran
 	grants := make([]quota.Grant, len(asks))
 	for i := range asks {
 		q := &asks[i]
+		if grants[i].Err = keepable(q); grants[i].Err != nil {
+			continue
+		}
 		if q.Kind == quota.Rate {
 			grants[i] = t.takeRate(q, now)
 			continue
@@ -122,98 +124,6 @@ func (l *localReplica) tryLease(ctx context.Context, q *quota.Ask, now time.Time
 	g.Own = own + g.Amount
 	g.Leased = held - max(own, 0) + max(g.Own, 0)
 	return g, false, nil
-}
-
-// place is where a budget is counted.
-type place struct {
-	scope   account.Scope // the counter, where it is now
-	counter account.Counter
-	found   bool     // the counter is there
-	others  []string // accounts besides the one asked for whose leases count against the same budget
-}
-
-// placeOf finds where a budget is counted.
-func (s *Store) placeOf(ctx context.Context, r runner, q *quota.Ask) (place, error) {
-	asked, err := budgetScope(q.Account)
-	p := place{scope: asked}
-	if err != nil {
-		return p, err
-	}
-	if name, rest, ok := movable(asked); ok {
-		// All names that have become one with this one, and that one itself.
-		err := r.rows(ctx, `WITH one (name) AS (SELECT coalesce((SELECT to_scope FROM counter_moves WHERE from_scope = $1), $1))
-			SELECT name, 1 FROM one UNION ALL SELECT from_scope, 0 FROM one JOIN counter_moves ON to_scope = name`, []any{name},
-			func(scan func(...any) error) error {
-				var same string
-				var inForce bool
-				if err := scan(&same, &inForce); err != nil {
-					return err
-				}
-				if inForce {
-					p.scope = account.Scope(same + rest)
-				}
-				if same != name {
-					p.others = append(p.others, budgetAccount(account.Scope(same+rest)))
-				}
-				return nil
-			})
-		if err != nil {
-			return p, err
-		}
-	}
-	c := &p.counter
-	err = r.rows(ctx, `SELECT spent, total, duration, reset_at FROM counters WHERE scope = $1`, []any{string(p.scope)},
-		func(scan func(...any) error) error {
-			p.found = true
-			return scan(scanUSD{&c.Spent}, scanUSD{&c.Total}, &c.Duration, scanTimePtr{&c.ResetAt})
-		})
-	return p, err
-}
-
-// renewCounter begins the counter of a budget anew, and gives it the budget's period, where that is due.
-func (s *Store) renewCounter(ctx context.Context, q *quota.Ask) error {
-	now := s.now()
-	p, err := s.placeOf(ctx, s.read(), q)
-	if err != nil || !p.stale(q, now) {
-		return err
-	}
-	return s.write(ctx, func(tx *sqlTx) error {
-		p, err := s.placeOf(ctx, tx.runner, q)
-		if err != nil || !p.stale(q, now) {
-			return err
-		}
-		c := s.renewed(p.counter, q, now)
-		_, err = tx.exec(ctx, `INSERT INTO counters (scope, spent, duration, reset_at, updated_at) VALUES ($1, $2, $3, $4, $5)
-			ON CONFLICT (scope) DO UPDATE SET spent = excluded.spent, duration = excluded.duration, reset_at = excluded.reset_at,
-				updated_at = excluded.updated_at`,
-			string(p.scope), s.dialect.money(c.Spent), c.Duration, orNull(c.ResetAt), now.UTC())
-		return err
-	})
-}
-
-// stale reports whether a counter has to be written before its budget is counted on it.
-func (p *place) stale(q *quota.Ask, now time.Time) bool {
-	c := &p.counter
-	return (p.found || q.Period != "") &&
-		(c.Duration != q.Period || (q.Period != "" && c.ResetAt == nil) || (c.ResetAt != nil && !c.ResetAt.After(now)))
-}
-
-// renewed is a stale counter as it should be.
-func (s *Store) renewed(c account.Counter, q *quota.Ask, now time.Time) account.Counter {
-	if c.ResetAt != nil && !c.ResetAt.After(now) {
-		c.Spent = 0
-	}
-	switch {
-	case q.Period == "":
-		c.ResetAt = nil
-	case c.Duration != q.Period && q.ResetAt.After(now):
-		at := q.ResetAt.UTC()
-		c.ResetAt = &at
-	default:
-		c.ResetAt = s.resetAfter(q.Period, now)
-	}
-	c.Duration = q.Period
-	return c
 }
 
 // takeRate takes from the window under way, or opens one.

@@ -34,13 +34,17 @@ const at = `at AS MATERIALIZED (SELECT coalesce($1::timestamptz, clock_timestamp
 
 // Take implements quota.Truth.
 func (l *leaseTruth) Take(ctx context.Context, asks []quota.Ask) ([]quota.Grant, error) {
-	grants := make([]quota.Grant, 0, len(asks))
-	for _, run := range distinct(asks) {
+	grants := make([]quota.Grant, len(asks))
+	good, places := keepableOf(asks, grants)
+	for _, run := range distinct(good) {
 		part, err := l.take(ctx, run)
 		if err != nil {
 			return nil, err
 		}
-		grants = append(grants, part...)
+		for i := range part {
+			grants[places[i]] = part[i]
+		}
+		places = places[len(part):]
 	}
 	return grants, nil
 }
@@ -50,9 +54,9 @@ func (l *leaseTruth) Take(ctx context.Context, asks []quota.Ask) ([]quota.Grant,
 func (l *leaseTruth) take(ctx context.Context, asks []quota.Ask) ([]quota.Grant, error) {
 	var grants []quota.Grant
 	var later []int
-	err := l.send(ctx, func(batch *pgx.Batch) error {
+	err := l.send(ctx, func(batch *pgx.Batch) {
 		grants, later = make([]quota.Grant, len(asks)), nil
-		return l.queueTake(batch, asks, grants, &later)
+		l.queueTake(batch, asks, grants, &later)
 	})
 	for _, i := range later {
 		if err != nil {
@@ -66,7 +70,7 @@ func (l *leaseTruth) take(ctx context.Context, asks []quota.Ask) ([]quota.Grant,
 	return grants, err
 }
 
-func (l *leaseTruth) queueTake(batch *pgx.Batch, asks []quota.Ask, grants []quota.Grant, later *[]int) error {
+func (l *leaseTruth) queueTake(batch *pgx.Batch, asks []quota.Ask, grants []quota.Grant, later *[]int) {
 	var leased, rated asked
 	for i := range asks {
 		if asks[i].Kind == quota.Rate {
@@ -76,9 +80,7 @@ func (l *leaseTruth) queueTake(batch *pgx.Batch, asks []quota.Ask, grants []quot
 		}
 		leased.add(i, &asks[i])
 	}
-	if err := leased.money(l.s, asks); err != nil {
-		return err
-	}
+	leased.money(l.s, asks)
 	l.lock(batch, slices.Concat(leased.locks, rated.locks))
 	if leased.movable {
 		l.lock(batch, leased.locks) // where one has moved while this waited for it
@@ -95,7 +97,6 @@ func (l *leaseTruth) queueTake(batch *pgx.Batch, asks []quota.Ask, grants []quot
 	if len(rated.accounts) > 0 {
 		l.queueRates(batch, &rated, grants)
 	}
-	return nil
 }
 
 // asked are asks by column.
@@ -121,17 +122,14 @@ func (a *asked) add(i int, q *quota.Ask) {
 }
 
 // money adds what counters need to know of budgets.
-func (a *asked) money(s *Store, asks []quota.Ask) error {
+func (a *asked) money(s *Store, asks []quota.Ask) {
 	for _, i := range a.index {
 		q := &asks[i]
 		if q.Kind != quota.Money {
 			a.locks, a.scopes, a.names, a.rest = append(a.locks, q.Account), append(a.scopes, nil), append(a.names, nil), append(a.rest, nil)
 			continue
 		}
-		scope, err := budgetScope(q.Account)
-		if err != nil {
-			return err
-		}
+		scope := budgetScope(q.Account)
 		text := string(scope)
 		a.locks, a.scopes = append(a.locks, nameOf(scope)), append(a.scopes, &text)
 		if name, rest, ok := movable(scope); ok {
@@ -149,7 +147,6 @@ func (a *asked) money(s *Store, asks []quota.Ask) error {
 		}
 		a.resets = append(a.resets, reset)
 	}
-	return nil
 }
 
 // lockAccounts locks accounts of rates and slots, and names of budgets: where they have moved, the names in force.
@@ -279,7 +276,7 @@ func (l *leaseTruth) Give(ctx context.Context, gives []quota.Give) error {
 		}
 		leased[g.Account] += g.Amount
 	}
-	return l.send(ctx, func(batch *pgx.Batch) error {
+	return l.send(ctx, func(batch *pgx.Batch) {
 		if len(leased) > 0 {
 			accounts := slices.Collect(maps.Keys(leased))
 			replicas, amounts := make([]string, len(accounts)), make([]int64, len(accounts))
@@ -295,7 +292,7 @@ func (l *leaseTruth) Give(ctx context.Context, gives []quota.Give) error {
 			left = append(left, w.end.Sub(l.s.now()).Microseconds())
 		}
 		if len(accounts) == 0 {
-			return nil
+			return
 		}
 		l.lock(batch, accounts)
 		// The window is known by its end, within half its length: the clocks differ. One that has ended here is left alone.
@@ -306,7 +303,6 @@ func (l *leaseTruth) Give(ctx context.Context, gives []quota.Give) error {
 				GROUP BY n.account)
 			UPDATE rates r SET used = greatest(0, r.used - d.amount)::bigint FROM d WHERE r.account = d.account`,
 			l.s.clock(), accounts, amounts, left)
-		return nil
 	})
 }
 
@@ -322,10 +318,7 @@ func (s *Store) queueTakeOff(batch *pgx.Batch, accounts, replicas []string, amou
 
 // Beat implements quota.Truth.
 func (l *leaseTruth) Beat(ctx context.Context) error {
-	return l.send(ctx, func(batch *pgx.Batch) error {
-		l.queueBeat(batch)
-		return nil
-	})
+	return l.send(ctx, l.queueBeat)
 }
 
 // emptyAfter is how long a lease of nothing is kept: its replica may have calls under way that will cost more than they hold.
@@ -349,15 +342,13 @@ func (l *leaseTruth) queueBeat(batch *pgx.Batch) {
 }
 
 // send runs the statements that fill queues in one transaction and one round trip, again when they lost against others.
-func (l *leaseTruth) send(ctx context.Context, fill func(*pgx.Batch) error) error {
+func (l *leaseTruth) send(ctx context.Context, fill func(*pgx.Batch)) error {
 	ctx, cancel := context.WithTimeout(ctx, l.s.opts.Timeout)
 	defer cancel()
 	const attempts = 4
 	for n := 1; ; n++ {
 		var batch pgx.Batch
-		if err := fill(&batch); err != nil {
-			return err
-		}
+		fill(&batch)
 		err := l.s.pool.SendBatch(ctx, &batch).Close()
 		if err == nil || n == attempts || l.s.dialect.class(err) != retryable {
 			if err != nil {

@@ -2,7 +2,9 @@ package store_test
 
 import (
 	"errors"
+	"fmt"
 	"math"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,6 +13,7 @@ import (
 	"tollgate/internal/account"
 	"tollgate/internal/money"
 	"tollgate/internal/quota"
+	"tollgate/internal/quota/quotatest"
 	"tollgate/internal/record"
 	"tollgate/internal/store"
 	"tollgate/internal/testkit"
@@ -50,6 +53,109 @@ func spend(t *testing.T, s *store.Store, replica string, id string, cost money.U
 	c := traffic().Call(0, 1)
 	c.ID, c.RequestID, c.Replica, c.Cost, c.Charges = id, id, replica, cost, scopes
 	write(t, s, []record.Call{c})
+}
+
+// The suite of all truths, over tables and over memory.
+func TestTruth(t *testing.T) {
+	for _, e := range engines {
+		t.Run(e.name, func(t *testing.T) {
+			quotatest.Run(t, func(t *testing.T, life time.Duration) quotatest.World {
+				s := e.new(t)()
+				n := atomic.Int64{}
+				return quotatest.World{
+					Truth: func(replica string) quota.Truth { return s.Truth(replica, life) },
+					Spend: func(replica, name string, cost int64) {
+						spend(t, s, replica, fmt.Sprint(n.Add(1)), money.USD(cost), account.Scope(strings.TrimPrefix(name, "budget:")))
+					},
+				}
+			}, nil)
+		})
+	}
+}
+
+// An account whose name cannot be kept does not keep others from being granted.
+func TestTruth_BadNames(t *testing.T) {
+	ledgerOn(t, store.Options{}, func(t *testing.T, s *store.Store) {
+		truth := s.Truth("a", ttl)
+		g := take(t, truth, askOf("key:good", 10, 1, 5), askOf("member:t/\x00", 10, 1, 5), askOf(account.Scope("user:"+strings.Repeat("x", 8000)), 10, 1, 5),
+			quota.Ask{Account: "key:none", Kind: quota.Money, Cap: 10, Need: 1, Want: 5},
+			quota.Ask{Account: "rpm:" + strings.Repeat("x", 8000), Kind: quota.Rate, Cap: 10, Need: 1, Want: 5, Window: time.Minute},
+			quota.Ask{Account: "rpm:x", Kind: quota.Rate, Cap: 10, Need: 1, Want: 4, Window: time.Minute}, askOf("key:good", 10, 1, 4))
+		for i, want := range []int64{5, -1, -1, -1, -1, 4, 4} {
+			if bad := errors.Is(g[i].Err, store.ErrAccount); bad != (want < 0) || !bad && g[i].Amount != want {
+				t.Errorf("%d: %+v, want %d", i, g[i], want)
+			}
+		}
+	})
+}
+
+// What is booked moves from the lease to the counter in one moment: nobody is refused since it is counted twice.
+func TestTruth_WhileCallsAreBooked(t *testing.T) {
+	ledgerOn(t, store.Options{}, func(t *testing.T, s *store.Store) {
+		a, b := s.Truth("a", ttl), s.Truth("b", ttl)
+		for i := range 40 {
+			scope := account.KeyScope(fmt.Sprint("k", i))
+			take(t, a, askOf(scope, 100, 50, 50))
+			booked := make(chan struct{})
+			var other sync.WaitGroup
+			other.Go(func() {
+				for done := false; !done; {
+					select {
+					case <-booked:
+						done = true
+					default:
+					}
+					g, err := b.Take(t.Context(), []quota.Ask{askOf(scope, 100, 50, 50)})
+					if err != nil || g[0].Amount != 50 {
+						t.Errorf("%d: %+v, %v", i, g, err)
+						return
+					}
+					if err := b.Give(t.Context(), []quota.Give{{Account: "budget:" + string(scope), Kind: quota.Money, Amount: 50}}); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+			spend(t, s, "a", fmt.Sprint(i), 50, scope)
+			close(booked)
+			other.Wait()
+		}
+	})
+}
+
+// A lease of nothing is forgotten after a while, a debt is not.
+func TestTruth_ForgetsEmptyLeases(t *testing.T) {
+	c := &clock{}
+	ledgerOn(t, store.Options{Now: c.now}, func(t *testing.T, s *store.Store) {
+		c.set(noon)
+		truth := s.Truth("a", 0)
+		names := []account.Scope{"key:empty", "key:debt", "key:held"}
+		for _, scope := range names {
+			take(t, truth, askOf(scope, 100, 10, 10))
+		}
+		give(t, truth, quota.Give{Account: "budget:key:empty", Kind: quota.Money, Amount: 10})
+		spend(t, s, "a", "1", 30, names[1])
+		own := func() (all [3]int64) {
+			for i, scope := range names {
+				all[i] = take(t, truth, askOf(scope, 100, 0, 0))[0].Own
+			}
+			return all
+		}
+		for _, wait := range []time.Duration{time.Minute, 2 * time.Hour} {
+			c.add(wait)
+			beat(t, truth)
+			if got, want := own(), [3]int64{0, -20, 10}; got != want {
+				t.Errorf("after %v: %v, want %v", wait, got, want)
+			}
+			want := 3
+			if wait > time.Hour {
+				want = 2
+			}
+			if n := s.Leases(t.Context()); n != want {
+				t.Errorf("after %v: %d leases, want %d", wait, n, want)
+			}
+		}
+	})
 }
 
 func TestTruth_Money(t *testing.T) {
@@ -98,9 +204,6 @@ func TestTruth_Money(t *testing.T) {
 		huge := quota.Ask{Account: "budget:team:huge", Kind: quota.Money, Cap: math.MaxInt64, Need: 1, Want: math.MaxInt64}
 		if got := take(t, b, huge, huge)[0]; got.Amount != math.MaxInt64 {
 			t.Errorf("all the money there is: %+v", got)
-		}
-		if _, err := a.Take(t.Context(), []quota.Ask{{Account: "key:k", Kind: quota.Money}}); !errors.Is(err, store.ErrAccount) {
-			t.Errorf("an account that is no budget: %v", err)
 		}
 	})
 }

@@ -229,7 +229,7 @@ func (s *Store) CountRows(ctx context.Context, q ledger.RowQuery) (int64, error)
 }
 
 // usageOf is the part of a query that usage can answer, and whether that is all of it. model is left out: what a caller
-// without a key asks for is in its row, but not in the usage.
+// asks for that is none of ours is in its row, but not in the usage.
 func usageOf(q ledger.RowQuery) (map[ledger.Dimension][]string, bool) {
 	rest := q
 	rest.APIKey, rest.User, rest.TeamID, rest.OrganizationID, rest.EndUser, rest.ModelID, rest.ModelGroup, rest.Status = "", "", "", "", "", "", "", ""

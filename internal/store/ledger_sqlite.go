@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -14,6 +13,7 @@ import (
 // bookSQLite books entries in one transaction, each with its own insert, which tells whether the call is new: the file
 // has one writer, and a prepared statement is the fastest way into it.
 func (s *Store) bookSQLite(ctx context.Context, entries []entry) (booked int, err error) {
+	var made []string
 	err = s.write(ctx, func(tx *sqlTx) error {
 		fresh, err := tx.insertRows(ctx, entries)
 		if err != nil {
@@ -28,11 +28,13 @@ func (s *Store) bookSQLite(ctx context.Context, entries []entry) (booked int, er
 			return fmt.Errorf("store: the batch cannot be added up: %w", err)
 		}
 		tx.seal = func(commit func() error) error { return s.local.book(commit, t.leases, s.now()) }
-		return tx.addUp(ctx, t)
+		made, err = tx.addUp(ctx, t)
+		return err
 	})
 	if err != nil {
 		return 0, err
 	}
+	s.dimsKnown.add(made)
 	return booked, nil
 }
 
@@ -97,9 +99,19 @@ func (tx *sqlTx) each(ctx context.Context, text string, n int, args func(int) []
 	return nil
 }
 
-func (tx *sqlTx) addUp(ctx context.Context, t *tally) error {
-	all := slices.Collect(maps.Keys(t.dims))
-	err := tx.each(ctx, `INSERT INTO usage_dims (id, charges, api_key, user_id, team_id, organization_id, end_user, model, model_id, model_group,
+// addUp writes the sums. made are the dims that are there for ever once they are committed.
+func (tx *sqlTx) addUp(ctx context.Context, t *tally) (made []string, err error) {
+	var all []dims
+	for d, id := range t.dims {
+		// Only those of a customer can go, when it is erased: they are written each time.
+		if d.endUser != "" || !tx.s.dimsKnown.has(id) {
+			all = append(all, d)
+		}
+		if d.endUser == "" {
+			made = append(made, id)
+		}
+	}
+	err = tx.each(ctx, `INSERT INTO usage_dims (id, charges, api_key, user_id, team_id, organization_id, end_user, model, model_id, model_group,
 		custom_llm_provider, endpoint, tag) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING`,
 		len(all), func(i int) []any {
 			args := []any{t.dims[all[i]], all[i].chargesJSON()}
@@ -116,7 +128,7 @@ func (tx *sqlTx) addUp(ctx context.Context, t *tally) error {
 	if err == nil {
 		err = tx.addCounters(ctx, t)
 	}
-	return err
+	return made, err
 }
 
 func (tx *sqlTx) addFacts(ctx context.Context, table string, facts map[fact]sums) error {

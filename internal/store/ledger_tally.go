@@ -4,8 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -94,6 +94,8 @@ func (t *tally) add(e *entry) error {
 		charges := ""
 		if slices.Contains(e.charges, account.TagScope(tag)) {
 			charges = string(account.TagScope(tag))
+		} else if e.madeUp {
+			continue // and who has one can, where it costs nothing
 		}
 		if err := t.count(usageOfTags, d.ofTag(tag, charges), slot, sum); err != nil {
 			return err
@@ -170,12 +172,16 @@ func (s sums) plus(o sums) (sums, error) {
 	}, err
 }
 
-// dimsOf are the dims of a call without tag. What a caller without a key has made up is left out: usage must not grow with it.
+// dimsOf are the dims of a call without tag. What a caller has made up is left out, since usage must not grow with it: a model
+// that is none of ours, and without a key a customer.
 func dimsOf(e *entry) dims {
 	r := &e.row
 	d := dims{
 		apiKey: r.APIKey, user: r.User, team: r.TeamID, org: r.OrganizationID, endUser: r.EndUser, model: r.Model, modelID: r.ModelID,
 		group: r.ModelGroup, provider: r.Provider, endpoint: e.endpoint, charges: chargesOf(e, ""),
+	}
+	if e.madeUp {
+		d.model, d.group = "", ""
 	}
 	if d.apiKey == "" {
 		if d.endUser = ""; !e.reached {
@@ -230,12 +236,14 @@ func (d dims) columns() [11]string {
 
 // id is a hash of all columns in the form of a UUID: writers on all replicas find the same row without asking.
 func (d dims) id() string {
-	h := sha256.New()
+	all := make([]byte, 0, 512)
 	columns := d.columns()
 	for _, text := range append(columns[:], d.charges) {
-		fmt.Fprintf(h, "%d:%s", len(text), text)
+		all = append(strconv.AppendInt(all, int64(len(text)), 10), ':')
+		all = append(all, text...)
 	}
-	x := hex.EncodeToString(h.Sum(nil)[:16])
+	sum := sha256.Sum256(all)
+	x := hex.EncodeToString(sum[:16])
 	return x[:8] + "-" + x[8:12] + "-" + x[12:16] + "-" + x[16:20] + "-" + x[20:]
 }
 

@@ -26,6 +26,7 @@ type entry struct {
 
 	cacheRead, cacheCreation int64
 	reached                  bool // a deployment: the model is one of ours, not a caller's invention
+	madeUp                   bool // nothing was reached, and what was named may be nothing of ours
 }
 
 // Write books calls: see ledger.Sink. The same call must always come with the same start, which its row is keyed by.
@@ -64,6 +65,7 @@ func entryOf(c *record.Call) entry {
 	return entry{
 		row: ledger.RowOf(c), endpoint: c.Route, tags: ledger.TagsOf(c), held: charges, charges: charges, replica: c.Replica,
 		cacheRead: int64(c.CachedTokens), cacheCreation: int64(c.CacheWrittenTokens), reached: c.Upstream != "",
+		madeUp: c.Upstream == "" && c.Status >= 400 && c.Status <= 404,
 	}
 }
 

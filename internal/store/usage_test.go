@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -240,5 +241,28 @@ func TestUsage_StrangersDoNotGrowIt(t *testing.T) {
 		if got := rows(t, s, ledger.RowQuery{Model: calls[7].ID}); len(got) != 1 {
 			t.Errorf("the row of a stranger's call does not say what was asked: %d", len(got))
 		}
+	})
+}
+
+// What callers make up does not let the usage grow: models that are none of ours, and tags of calls that nothing served.
+func TestUsage_InventedNames(t *testing.T) {
+	ledgerOn(t, store.Options{}, func(t *testing.T, s *store.Store) {
+		calls := traffic().Calls(0, 40, 40)
+		for i := range calls {
+			c := &calls[i]
+			c.KeyHash, c.Upstream, c.Alias, c.Group, c.Provider, c.Deployment = "k", "", fmt.Sprint("invented-", i), "", "", ""
+			c.Tags, c.Charges = []string{fmt.Sprint("tag-", i)}, []account.Scope{account.KeyScope("k")}
+			c.EndUser, c.TeamID, c.UserID, c.OrgID, c.Outcome, c.Status, c.Cost = "", "", "", "", record.Refused, 400, 0
+		}
+		calls[0].Charges = append(calls[0].Charges, account.TagScope("tag-0"))
+		write(t, s, calls)
+		dims, err := s.Number(t.Context(), `SELECT count(*) FROM usage_dims`)
+		if err != nil || dims != 3 { // of the key, of no model, of the tag that has a budget
+			t.Errorf("%d rows, %v", dims, err)
+		}
+		if m := sumUsage(t, s, ledger.UsageQuery{}); m.Failed != 40 {
+			t.Errorf("%+v", m)
+		}
+		wantVerified(t, s)
 	})
 }

@@ -25,8 +25,8 @@ const (
 	changesPage = 1000
 )
 
-// Everything is the kind of the change that says that what changed is not known: all that was read must be forgotten.
-const Everything account.Kind = "*"
+// Everything is account.Everything.
+const Everything = account.Everything
 
 // Watch hands over the changes that Updates of any replica commit, in their order, until ctx ends; then it returns nil. It
 // begins with Everything, so that nothing that was read before it is trusted, and says it again when changes may have been

@@ -52,6 +52,8 @@ type Metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	tokens   *prometheus.CounterVec
+	spend    *prometheus.CounterVec
+	unpriced *prometheus.CounterVec
 	inFlight prometheus.Gauge
 	reloads  *prometheus.CounterVec
 	reloadOK prometheus.Gauge
@@ -70,6 +72,10 @@ func NewMetrics() *Metrics {
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300}}, []string{"model"}),
 		tokens: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tollgate_tokens_total", Help: "Tokens that upstreams reported, by alias and kind (prompt, completion)."}, []string{"model", "kind"}),
+		spend: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tollgate_spend_usd_total", Help: "What calls have cost in USD, by alias; the ledger has the exact sums."}, []string{"model"}),
+		unpriced: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tollgate_unpriced_calls_total", Help: "Answered calls whose cost is not known because the model has no price, by alias."}, []string{"model"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "tollgate_requests_in_flight", Help: "Calls of model routes being served."}),
 		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tollgate_config_reloads_total", Help: "Reloads of the configuration by result (success, failure)."}, []string{"result"}),
@@ -78,7 +84,7 @@ func NewMetrics() *Metrics {
 		cooling: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tollgate_deployment_cooldowns_total", Help: "Cooldowns of deployments, by alias and upstream id."}, []string{"model", "upstream"}),
 	}
-	m.registry.MustRegister(m.requests, m.duration, m.tokens, m.inFlight, m.reloads, m.reloadOK, m.cooling,
+	m.registry.MustRegister(m.requests, m.duration, m.tokens, m.spend, m.unpriced, m.inFlight, m.reloads, m.reloadOK, m.cooling,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.reloadOK.Set(1)
 	m.ledger = newLedgerSeries(m.registry)
@@ -101,6 +107,12 @@ func (m *Metrics) CallEnded(model string, c *record.Call) {
 	if c.UsageKnown {
 		m.tokens.WithLabelValues(model, "prompt").Add(float64(c.PromptTokens))
 		m.tokens.WithLabelValues(model, "completion").Add(float64(c.CompletionTokens))
+	}
+	switch {
+	case c.CostKnown:
+		m.spend.WithLabelValues(model).Add(max(c.Cost.Float64(), 0))
+	case c.Outcome == record.Success:
+		m.unpriced.WithLabelValues(model).Inc()
 	}
 }
 

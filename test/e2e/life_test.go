@@ -171,10 +171,21 @@ func TestModelWithoutAFile(t *testing.T) {
 }
 
 func TestAnEmptyFileStarts(t *testing.T) {
-	p := serve(t, nil, "# nothing yet\n\n", "--data-dir", "/proc/none")
-	p.stderr.wait(t, `the data directory cannot be written: cooldowns and rate counters are kept in memory only`)
+	p := serve(t, []string{"HOME=/proc/none"}, "# nothing yet\n\n")
+	p.stderr.wait(t, `no folder can be written \(--data-dir\) and no DATABASE_URL is set: there are no virtual keys and no ledger`)
 	r, err := p.send("GET", "/health/readiness", "")
 	must(t, r, err)
+}
+
+// A folder that was named must serve: what is stored elsewhere, or nowhere, would be lost in silence.
+func TestANamedFolderMustBeWritable(t *testing.T) {
+	p := start(t, nil, "serve", "--port", "0", "--data-dir", "/proc/none")
+	p.stderr.wait(t, `the data directory cannot be used: .*name another one with --data-dir`)
+	err := <-p.ended
+	p.ended <- err // for the end of the test, which waits for it too
+	if err == nil {
+		t.Error("it ended well")
+	}
 }
 
 func TestNoMasterKey(t *testing.T) {
