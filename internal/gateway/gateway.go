@@ -84,7 +84,9 @@ type Options struct {
 	Ledger   Ledger   // nil = no call is kept
 	Counters Counters // nil = nobody knows what keys have spent
 	Replica  string   // names this process in the ledger
-	Pages    []Page   // of other rooms
+	// DatabaseAnswers tells whether the database has answered lately; nil = there is none.
+	DatabaseAnswers func() bool
+	Pages           []Page // of other rooms
 	// Decline says why a path that no route has is not served; nil = it is not known either.
 	Decline func(path string) *apierr.Error
 }

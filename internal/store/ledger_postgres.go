@@ -187,6 +187,7 @@ func (b *pgBooking) addUp(ctx context.Context) error {
 	}
 	var batch pgx.Batch
 	b.queueDims(&batch, t)
+	b.queueAliases(&batch, t)
 	for i, table := range factTables {
 		queueFacts(&batch, table, t.facts[i])
 	}

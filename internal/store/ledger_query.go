@@ -48,12 +48,12 @@ func (c *conditions) where() string {
 
 // Rows implements ledger.Reports.
 func (s *Store) Rows(ctx context.Context, q ledger.RowQuery, each func(*ledger.Row) error) error {
-	c, ok := s.rowConditions(q)
-	if !ok {
-		return nil
-	}
 	order, err := rowOrder(q)
 	if err != nil {
+		return err
+	}
+	c, ok, err := s.rowConditions(ctx, q)
+	if err != nil || !ok {
 		return err
 	}
 	if !q.AfterTime.IsZero() {
@@ -101,8 +101,17 @@ func rowOrder(q ledger.RowQuery) (string, error) {
 }
 
 // rowConditions narrows rows. It reports false for a query that no row can match.
-func (s *Store) rowConditions(q ledger.RowQuery) (*conditions, bool) {
+func (s *Store) rowConditions(ctx context.Context, q ledger.RowQuery) (*conditions, bool, error) {
 	c := &conditions{}
+	if q.KeyAlias != "" && storable(q.KeyAlias) { // by the keys that have had it: an alias lies deep in the row
+		keys, all, err := s.keysOfAlias(ctx, q.KeyAlias)
+		if err != nil || len(keys) == 0 {
+			return nil, false, err
+		}
+		if all {
+			c.add(s.dialect.anyOf(`api_key`, `%s`), s.dialect.list(keys))
+		}
+	}
 	// The second conditions repeat what a partial index is limited to: the planner does not see it in an argument.
 	for _, f := range []struct{ value, condition string }{
 		{q.RequestID, `request_id = %s`},
@@ -122,7 +131,7 @@ func (s *Store) rowConditions(q ledger.RowQuery) (*conditions, bool) {
 			continue
 		}
 		if !storable(f.value) {
-			return nil, false
+			return nil, false, nil
 		}
 		c.add(f.condition, f.value)
 	}
@@ -134,9 +143,9 @@ func (s *Store) rowConditions(q ledger.RowQuery) (*conditions, bool) {
 			continue
 		}
 		if !storable(f.value) {
-			return nil, false
+			return nil, false, nil
 		}
-		c.add(`lower(`+f.field+`) LIKE %s ESCAPE '!'`, "%"+likeText(strings.ToLower(f.value))+"%")
+		c.add(`lower(`+f.field+`) LIKE %s ESCAPE '!'`, containing(f.value))
 	}
 	if q.ErrorMessage != "" {
 		c.parts = append(c.parts, `status = 'failure'`)
@@ -148,7 +157,7 @@ func (s *Store) rowConditions(q ledger.RowQuery) (*conditions, bool) {
 	case ledger.StatusFailure:
 		c.parts = append(c.parts, `status = 'failure'`)
 	default:
-		return nil, false
+		return nil, false, nil
 	}
 	if q.MinSpend != nil {
 		c.add(s.moneyAtLeast(`spend`), s.dialect.money(*q.MinSpend))
@@ -162,7 +171,7 @@ func (s *Store) rowConditions(q ledger.RowQuery) (*conditions, bool) {
 	if !q.To.IsZero() {
 		c.add(`start_time < %s`, q.To.UTC())
 	}
-	return c, true
+	return c, true, nil
 }
 
 func (s *Store) moneyAtLeast(column string) string {
@@ -248,9 +257,9 @@ func usageOf(q ledger.RowQuery) (map[ledger.Dimension][]string, bool) {
 }
 
 func (s *Store) countEach(ctx context.Context, q ledger.RowQuery) (n int64, err error) {
-	c, ok := s.rowConditions(q)
-	if !ok {
-		return 0, nil
+	c, ok, err := s.rowConditions(ctx, q)
+	if err != nil || !ok {
+		return 0, err
 	}
 	err = s.readSlow(reportTimeout).row(ctx, `SELECT count(*) FROM spend_logs`+c.where(), c.args, &n)
 	return n, err

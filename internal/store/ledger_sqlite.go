@@ -120,6 +120,11 @@ func (tx *sqlTx) addUp(ctx context.Context, t *tally) (made []string, err error)
 			}
 			return args
 		}, nil)
+	if err == nil {
+		var more []string
+		more, err = tx.addAliases(ctx, t)
+		made = append(made, more...)
+	}
 	for i, table := range factTables {
 		if err == nil {
 			err = tx.addFacts(ctx, table, t.facts[i])

@@ -19,6 +19,7 @@ type tally struct {
 	counters map[account.Scope]money.USD
 	leases   map[lease]money.USD
 	dims     map[dims]string // to its id
+	aliases  map[named]bool
 	facts    [len(factTables)]map[fact]sums
 }
 
@@ -65,7 +66,7 @@ type sums struct {
 }
 
 func tallyOf(entries []entry) (*tally, error) {
-	t := &tally{counters: map[account.Scope]money.USD{}, leases: map[lease]money.USD{}, dims: map[dims]string{}}
+	t := &tally{counters: map[account.Scope]money.USD{}, leases: map[lease]money.USD{}, dims: map[dims]string{}, aliases: map[named]bool{}}
 	for i := range t.facts {
 		t.facts[i] = map[fact]sums{}
 	}
@@ -80,6 +81,9 @@ func tallyOf(entries []entry) (*tally, error) {
 func (t *tally) add(e *entry) error {
 	if err := t.charge(e); err != nil {
 		return err
+	}
+	if e.alias != "" {
+		t.aliases[named{e.row.APIKey, e.alias}] = true
 	}
 	sum := sumsOf(e)
 	slot := floorDiv(e.row.StartTime.Unix(), secondsPerSlot)

@@ -19,6 +19,7 @@ import (
 type entry struct {
 	row      ledger.Row
 	endpoint string
+	alias    string // the key's
 	tags     []string
 	held     []account.Scope // what the call was admitted under
 	charges  []account.Scope // the same where nothing has moved since: the counters that are charged
@@ -48,7 +49,7 @@ func (s *Store) Write(ctx context.Context, calls []record.Call) (booked int, err
 func (s *Store) ImportRows(ctx context.Context, rows []ledger.Row) (booked int, err error) {
 	entries := make([]entry, len(rows))
 	for i := range rows {
-		entries[i] = entry{row: rows[i], endpoint: rows[i].CallType, tags: tagsOfRow(&rows[i]), reached: true}
+		entries[i] = entry{row: rows[i], endpoint: rows[i].CallType, alias: aliasOfRow(&rows[i]), tags: tagsOfRow(&rows[i]), reached: true}
 	}
 	return s.book(ctx, inOrder(entries))
 }
@@ -63,7 +64,7 @@ func entryOf(c *record.Call) entry {
 	slices.Sort(charges)
 	charges = slices.Compact(charges)
 	return entry{
-		row: ledger.RowOf(c), endpoint: c.Route, tags: ledger.TagsOf(c), held: charges, charges: charges, replica: c.Replica,
+		row: ledger.RowOf(c), endpoint: c.Route, alias: ledger.Clean(c.KeyAlias), tags: ledger.TagsOf(c), held: charges, charges: charges, replica: c.Replica,
 		cacheRead: int64(c.CachedTokens), cacheCreation: int64(c.CacheWrittenTokens), reached: c.Upstream != "",
 		madeUp: c.Upstream == "" && c.Status >= 400 && c.Status <= 404,
 	}
@@ -122,7 +123,7 @@ func (e *entry) strip() {
 	r := &e.row
 	for _, text := range []*string{
 		&r.CallID, &r.RequestID, &r.CallType, &r.APIKey, &r.Model, &r.ModelID, &r.ModelGroup, &r.Provider, &r.APIBase, &r.User, &r.CacheKey,
-		&r.TeamID, &r.OrganizationID, &r.EndUser, &r.RequesterIP, &r.SessionID, &r.AgentID, &r.MCPToolName, &e.endpoint,
+		&r.TeamID, &r.OrganizationID, &r.EndUser, &r.RequesterIP, &r.SessionID, &r.AgentID, &r.MCPToolName, &e.endpoint, &e.alias,
 	} {
 		*text = strings.ToValidUTF8(strings.ReplaceAll((*text)[:min(len(*text), longest)], "\x00", ""), "")
 	}
