@@ -244,6 +244,42 @@ func TestConfig(t *testing.T) {
 	}
 }
 
+// What comes through the API may refer to variables that providers are called with, and never to the gateway's own secrets.
+func TestReferencesToTheEnvironment(t *testing.T) {
+	w := newFullWorld(t)
+	ref := func(name string) map[string]any {
+		return map[string]any{"model_name": "m", "litellm_params": map[string]any{"model": "openai/x", "extra_headers": map[string]any{"x-key": []any{"os.environ/" + name}}}}
+	}
+	for _, name := range []string{"LITELLM_SALT_KEY", "LITELLM_MASTER_KEY", "DATABASE_URL", "TOLLGATE_DATA_DIR", "REDIS_PASSWORD", "HOME", "OPENAI_MASTER_KEY", "LITELLM_API_KEY", "", "x_API_KEY/../HOME"} {
+		w.call(w.master, "POST", "/model/new", ref(name)).refused(400, "cannot refer to the variable")
+		w.call(w.master, "POST", "/credentials", map[string]any{"credential_name": "c" + name, "credential_values": map[string]string{"api_key": "os.environ/" + name}}).refused(400, "cannot refer to the variable")
+		w.call(w.master, "POST", "/config/update", map[string]any{"litellm_settings": map[string]any{"cache_params": map[string]any{"host": "os.environ/" + name}}}).refused(400, "cannot refer to the variable")
+		w.call(w.master, "POST", "/config/field/update", map[string]any{"field_name": "alerting", "field_value": []string{"os.environ/" + name}}).refused(400, "cannot refer to the variable")
+	}
+	for _, name := range []string{"OPENAI_API_KEY", "OCI_REGION", "OUR_TEAM_API_KEY", "AZURE_API_BASE"} {
+		w.admin("POST", "/model/new", ref(name))
+	}
+	w.admin("POST", "/model/new", `{"model_name":"n","litellm_params":{"model":"openai/x"},"model_info":{"id":"m1"}}`)
+	w.call(w.master, "POST", "/model/update", `{"litellm_params":{"api_key":"os.environ/LITELLM_SALT_KEY"},"model_info":{"id":"m1"}}`).refused(400, "cannot refer")
+}
+
+// Credentials are secret whatever they are called, and a deployment names one that there is.
+func TestCredentialsOfTheConfiguration(t *testing.T) {
+	w := newFullWorld(t)
+	w.settings.Files["credential_list"] = []any{map[string]any{"credential_name": "of file", "credential_values": map[string]any{"nonsense": "TOPSECRET"}}}
+	got := w.call(w.master, "GET", "/config/yaml", nil)
+	if got.ok(); strings.Contains(string(got.Raw), "TOPSECRET") || !strings.Contains(string(got.Raw), `"nonsense":"*****"`) {
+		t.Errorf("%s", got.Raw)
+	}
+	w.admin("POST", "/credentials", `{"credential_name":"stored","credential_values":{"api_key":"x"}}`)
+	for name, status := range map[string]int{"of file": 200, "stored": 200, "nope": 400} {
+		r := w.call(w.master, "POST", "/model/new", map[string]any{"model_name": "m", "litellm_params": map[string]any{"model": "openai/x", "litellm_credential_name": name}})
+		if r.Status != status {
+			t.Errorf("%s: %d %s", name, r.Status, r.Raw)
+		}
+	}
+}
+
 func TestAudit(t *testing.T) {
 	w := newWorld(t)
 	for i := range 5 {

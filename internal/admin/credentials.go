@@ -153,12 +153,17 @@ type credentialModelRequest struct {
 	ModelID Opt[ID] `json:"model_id" in:"path"`
 }
 
-// credentialByModel is GET /credentials/by_model/{model_id}: which credential parameters a stored model has, masked.
+// credentialByModel is GET /credentials/by_model/{model_id}: which credential parameters a model has, masked.
 func (a *API) credentialByModel(ctx context.Context, _ *call, in credentialModelRequest) (any, error) {
 	id := string(in.ModelID.Value)
 	m, err := lookup[account.StoredModel](ctx, a.opts.Store, id)
-	if err != nil || m == nil {
-		return nil, orElse(err, a.modelMissing(id))
+	if err != nil {
+		return nil, err
+	}
+	if m == nil {
+		if m = a.configuredModel(id); m == nil {
+			return nil, a.modelMissing(id)
+		}
 	}
 	values := map[string]string{}
 	for name, v := range m.Params {
@@ -167,6 +172,18 @@ func (a *API) credentialByModel(ctx context.Context, _ *call, in credentialModel
 		}
 	}
 	return row{"credential_name": m.ModelName + "-credential-" + id, "credential_values": values, "credential_info": map[string]any{}}, nil
+}
+
+// configuredModel is a deployment of the configuration file as it is shown; nil where there is none.
+func (a *API) configuredModel(id string) *account.StoredModel {
+	for _, d := range a.opts.Models.Deployments() {
+		if info, _ := d["model_info"].(map[string]any); info["id"] == id {
+			name, _ := d["model_name"].(string)
+			params, _ := d["litellm_params"].(map[string]any)
+			return &account.StoredModel{ModelID: id, ModelName: name, Params: params}
+		}
+	}
+	return nil
 }
 
 // updateCredential is PATCH /credentials/{name}: values that are given replace, the others stay.

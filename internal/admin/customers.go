@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 
 	"tollgate/internal/account"
@@ -146,9 +147,10 @@ func (a *API) oneCustomer(ctx context.Context, id string) (any, error) {
 func (a *API) customerRows(ctx context.Context, customers []*account.Customer) ([]row, error) {
 	var scopes []account.Scope
 	var budgets, permissions []string
+	common := a.opts.Settings().EndUserBudgetID // which binds those that have none
 	for _, cu := range customers {
 		scopes = append(scopes, account.CustomerScope(cu.UserID))
-		budgets = append(budgets, cu.BudgetID)
+		budgets = append(budgets, cmp.Or(cu.BudgetID, common))
 		permissions = append(permissions, cu.ObjectPermissionID)
 	}
 	spent, err := a.spend(ctx, scopes...)
@@ -166,7 +168,7 @@ func (a *API) customerRows(ctx context.Context, customers []*account.Customer) (
 	out := make([]row, 0, len(customers))
 	for i, cu := range customers {
 		r := rowOf(cu).with(row{
-			"spend": spent[scopes[i]].Spent, "litellm_budget_table": budgetRow(budget, cu.BudgetID), "object_permission": permission[cu.ObjectPermissionID],
+			"spend": spent[scopes[i]].Spent, "litellm_budget_table": budgetRow(budget, budgets[i]), "object_permission": permission[cu.ObjectPermissionID],
 		})
 		out = append(out, r)
 	}

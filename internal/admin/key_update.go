@@ -54,6 +54,9 @@ func (c *call) updateKey(ctx context.Context, tx *change, in keyUpdateRequest, a
 	if err != nil {
 		return nil, err
 	}
+	if err := c.checkEchoes(before); err != nil {
+		return nil, err
+	}
 	if err := tx.attach(ctx, before, k); err != nil {
 		return nil, err
 	}

@@ -296,6 +296,12 @@ func TestCustomer(t *testing.T) {
 	if got := w.admin("POST", "/customer/unblock", `{"user_ids":["cc"]}`); fmt.Sprint(got["blocked_users"]) != "[unknown]" {
 		t.Errorf("unblock: %v", got)
 	}
+	w.admin("POST", "/budget/new", `{"budget_id":"common","max_budget":7}`)
+	w.settings.EndUserBudgetID = "common"
+	if got := w.admin("GET", "/customer/info?end_user_id=unknown", nil); got["budget_id"] != nil || path(got, "litellm_budget_table.max_budget") != 7.0 {
+		t.Errorf("a customer under the common budget: %v", got)
+	}
+	w.settings.EndUserBudgetID = ""
 	if n := len(w.call(w.master, "GET", "/customer/list", nil).list()); n != 4 {
 		t.Errorf("list has %d", n)
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,6 +35,8 @@ type call struct {
 	settings *Settings
 	now      time.Time
 	id       string
+	ignored  []string                   // unknown fields of the request
+	echoes   map[string]json.RawMessage // fields of the request that replies show and nobody writes
 }
 
 // stream is an answer that is written piece by piece, of any length. An error after the first byte ends the connection.
@@ -160,6 +163,7 @@ func (c *call) decode(to reflect.Value, fields []field) error {
 // decodeMembers is decode for the members of a JSON object that was read already.
 func (c *call) decodeMembers(to reflect.Value, fields []field, body map[string]json.RawMessage) error {
 	d := decodeInto(to, fields, body, c.request)
+	d.ignored = c.takeEchoes(to, d.ignored, body)
 	if len(d.ignored) > 0 {
 		if c.settings.StrictManagementAPI {
 			return named(d.ignored[0], badRequest("Unknown fields: %s. strict_management_api is on, so they are refused.", strings.Join(d.ignored, ", ")))
@@ -211,8 +215,11 @@ const (
 
 // ignore names fields of the request that nobody knows.
 func (c *call) ignore(names []string) {
+	c.ignored = append(c.ignored, names...)
+	slices.Sort(c.ignored)
+	c.ignored = slices.Compact(c.ignored)
 	var safe []string
-	for _, name := range names[:min(len(names), maxIgnored)] {
+	for _, name := range c.ignored[:min(len(c.ignored), maxIgnored)] {
 		name = strings.Map(func(r rune) rune {
 			if r < 0x21 || r > 0x7e || r == ',' {
 				return '?'

@@ -231,6 +231,9 @@ func (a *API) changeTeam(ctx context.Context, c *call, in teamUpdateRequest) (an
 				return orElse(err, named("organization_id", forbidden("You are not an admin of the organization %s. Your role=%s", t.OrganizationID, c.who.role)))
 			}
 		}
+		if err := c.checkEchoes(before); err != nil {
+			return err
+		}
 		return tx.storeTeam(ctx, before, t, &in.teamFields)
 	})
 	if err != nil {

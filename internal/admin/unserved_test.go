@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"tollgate/internal/account"
+	"tollgate/internal/admin"
+	"tollgate/internal/money"
 )
 
 // A field that nothing follows is refused wherever it is written, with a reason and its name; empty ones say nothing.
@@ -180,4 +182,54 @@ func TestSpendThatCannotBeCounted(t *testing.T) {
 		}
 	}
 	w.admin("POST", "/key/update", map[string]any{"key": key, "max_budget": 9.3e6, "spend": 9e6})
+}
+
+// Where the operator refuses unknown fields, what an object is shown with can still be sent back, and nothing else of it changed.
+func TestEchoUnderStrictManagement(t *testing.T) {
+	w := newWorld(t)
+	w.settings = &admin.Settings{StrictManagementAPI: true}
+	w.admin("POST", "/user/new", `{"user_id":"m"}`)
+	w.admin("POST", "/team/new", `{"team_id":"t","max_budget":5,"members_with_roles":[{"role":"user","user_id":"m"}]}`)
+	w.admin("POST", "/customer/new", `{"user_id":"c","max_budget":5}`)
+	w.admin("POST", "/budget/new", `{"budget_id":"b","max_budget":5}`)
+	key := w.key(map[string]any{"team_id": "t", "max_budget": 5, "budget_duration": "1d", "duration": "10d", "soft_budget": 3})
+	info := w.info(key)
+	w.spend(money.Dollar, account.KeyScope(account.HashKey(key)), account.TeamScope("t"))
+	w.now = w.now.Add(time.Hour)
+	team, _ := w.admin("GET", "/team/info?team_id=t", nil)["team_info"].(map[string]any)
+	user := w.admin("GET", "/v2/user/info?user_id=m", nil)
+	for _, o := range []struct {
+		path, id, name string
+		row            map[string]any
+		other          map[string]any // read-only columns with other values
+	}{
+		{"/key/update", "key", key, info, map[string]any{"created_at": "2020-01-01T00:00:00Z", "key_name": "sk-...xxxx", "expires": nil, "rotation_count": 7}},
+		{"/team/update", "team_id", "t", team, map[string]any{"created_by": "somebody", "members_with_roles": []any{}}},
+		{"/user/update", "user_id", "m", user, map[string]any{"created_at": "2020-01-01T00:00:00Z"}},
+		{"/customer/update", "user_id", "c", w.admin("GET", "/customer/info?end_user_id=c", nil), nil},
+		{"/budget/update", "budget_id", "b", w.call(w.master, "POST", "/budget/info", `{"budgets":["b"]}`).list()[0], nil},
+	} {
+		echo := maps.Clone(o.row)
+		echo[o.id] = o.name
+		delete(echo, "spend") // which calls have moved, and which can be set
+		r := w.call(w.master, "POST", o.path, echo)
+		if r.ok(); r.Header.Get("x-tollgate-ignored-fields") != "" {
+			t.Errorf("%s ignores %s", o.path, r.Header.Get("x-tollgate-ignored-fields"))
+		}
+		echo["zzz"] = 1
+		w.call(w.master, "POST", o.path, echo).refused(400, "Unknown fields: zzz")
+		delete(echo, "zzz")
+		for name, v := range o.other {
+			changed := maps.Clone(echo)
+			changed[name] = v
+			if e := w.call(w.master, "POST", o.path, changed).refused(400, `"`+name+`" is read-only`); e["param"] != name {
+				t.Errorf("%s %s: param %v", o.path, name, e["param"])
+			}
+			w.settings.StrictManagementAPI = false
+			if got := w.call(w.master, "POST", o.path, changed).Header.Get("x-tollgate-ignored-fields"); got != name {
+				t.Errorf("%s %s: ignores %q", o.path, name, got)
+			}
+			w.settings.StrictManagementAPI = true
+		}
+	}
 }

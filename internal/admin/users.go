@@ -273,6 +273,9 @@ func (t *change) rewriteUser(ctx context.Context, before, u *account.User, in *u
 	if err := t.checkUser(ctx, before, u); err != nil {
 		return err
 	}
+	if err := c.checkEchoes(before); err != nil {
+		return err
+	}
 	if err := checkRights(ctx, t, u.ObjectPermissionID, in.ObjectPermission); err != nil {
 		return err
 	}
@@ -374,6 +377,7 @@ func (a *API) bulkChanges(ctx context.Context, c *call, in *userBulkRequest) ([]
 		}
 		out = append(out, change)
 	}
+	c.echoes = nil // they are of the last one alone
 	return out, nil
 }
 

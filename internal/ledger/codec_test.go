@@ -120,9 +120,9 @@ func typical(id string) record.Call {
 	now := time.Now()
 	return record.Call{ID: id, SentID: id, Route: "POST /v1/chat/completions", CallType: "acompletion", Started: now.Add(-800 * time.Millisecond), Ended: now,
 		Caller: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", Replica: "tollgate-7c9d8b6f5-x2x7k",
-		KeyHash: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", KeyAlias: "billing-bot", UserID: "alice@example.com",
+		KeyHash: account.HashKey("a key"), KeyAlias: "billing-bot", UserID: "alice@example.com",
 		TeamID: "team-finance", TeamAlias: "Finance", Tags: []string{"prod", "invoice"}, KeyMetadata: account.JSON(`{"cost_center":"4711"}`),
-		Charges:  []account.Scope{"key:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "team:team-finance", "user:alice@example.com", "global"},
+		Charges:  []account.Scope{account.KeyScope(account.HashKey("a key")), "team:team-finance", "user:alice@example.com", "global"},
 		ClientIP: "10.1.2.3", UserAgent: "OpenAI/Python 2.8.0", Alias: "oci-grok", Group: "oci-grok", Deployment: "a1b2c3d4", Upstream: "xai.grok-4",
 		Provider: "oci", APIBase: "https://inference.generativeai.eu-frankfurt-1.oci.oraclecloud.com", RequestID: "chatcmpl-0123456789abcdef",
 		UpstreamRequestID: "ABCDEF/0123456789", Outcome: record.Success, Status: 200, Attempts: []record.Attempt{{Deployment: "a1b2c3d4", Group: "oci-grok", Status: 200, Duration: 790 * time.Millisecond}},

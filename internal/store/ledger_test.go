@@ -470,3 +470,28 @@ func verifyFinds(t *testing.T, s *store.Store) {
 		wantVerified(t, s)
 	}
 }
+
+// Rows are found by a part of the alias that their key had when they were made, whatever its name is now.
+func TestRows_ByAlias(t *testing.T) {
+	ledgerOn(t, store.Options{}, func(t *testing.T, s *store.Store) {
+		calls := traffic().Calls(0, 6, 6)
+		for i, alias := range []string{"Ada's Key", "ada_2", "ADA%", "", "other", "ada_2"} {
+			calls[i].KeyHash, calls[i].KeyAlias, calls[i].Tags = fmt.Sprint("k", i%3), alias, nil
+		}
+		write(t, s, calls[:3])
+		write(t, s, calls[3:])
+		imported := rows(t, s, ledger.RowQuery{CallID: calls[0].ID})[0]
+		imported.CallID, imported.RequestID, imported.APIKey = "imported", "imported", "elsewhere"
+		imported.Metadata = []byte(`{"user_api_key_alias": "Ada imported"}`)
+		if n, err := s.ImportRows(t.Context(), []ledger.Row{imported}); err != nil || n != 1 {
+			t.Fatal(n, err)
+		}
+		for text, want := range map[string]int{"ada": 5, "ADA_": 2, "%": 1, "'s k": 1, "import": 1, "nobody": 0, "other": 1, "a\x00": 0} {
+			q := ledger.RowQuery{KeyAlias: text}
+			n, err := s.CountRows(t.Context(), q)
+			if got := len(rows(t, s, q)); got != want || err != nil || n != int64(want) {
+				t.Errorf("%q: %d rows, %d counted, %v; want %d", text, got, n, err, want)
+			}
+		}
+	})
+}

@@ -174,7 +174,7 @@ func (u *usageQuery) text() (string, error) {
 		group = " GROUP BY " + strings.Join(columns, ", ")
 	}
 	text := `WITH f AS (SELECT f.dim, ` + t + ` AS t, ` + sumList + ` FROM (` + facts + `) AS f GROUP BY 1, 2)
-		SELECT ` + list + sumList + ` FROM f JOIN usage_dims d ON d.id = f.dim` + u.sort() + group
+		SELECT ` + list + sumList + ` FROM f JOIN usage_dims d ON d.id = f.dim` + u.ofSort() + group
 	if len(columns) == 0 {
 		text += ` HAVING count(*) > 0`
 	}
@@ -189,8 +189,8 @@ func (u *usageQuery) text() (string, error) {
 	return text, nil
 }
 
-// sort repeats of what sort the dims are, so that a partial index finds them among all.
-func (u *usageQuery) sort() string {
+// ofSort repeats of what sort the dims are, so that a partial index finds them among all.
+func (u *usageQuery) ofSort() string {
 	switch u.fine {
 	case factTables[usageOfTags]:
 		return ` AND d.tag <> ''`
