@@ -18,6 +18,9 @@ type change struct {
 	c *call
 }
 
+// longestID bounds the id of an object, in bytes: counters are named by it, and stores index their names.
+const longestID = 2048
+
 // stamped is an object that tells when and by whom it was changed.
 type stamped interface {
 	account.Object
@@ -26,6 +29,9 @@ type stamped interface {
 
 // insert adds an object. account.ErrExists when its id, or a unique alias of it, is taken.
 func (t *change) insert(ctx context.Context, o stamped) error {
+	if len(o.ObjectID()) > longestID {
+		return badRequest("An id, or the two ids of a membership, is longer than %d bytes.", longestID)
+	}
 	o.Stamp(t.c.who.id(), t.c.now)
 	if err := t.Insert(ctx, o); err != nil {
 		return err

@@ -78,6 +78,20 @@ func TestEchoOfSpendSetsNothing(t *testing.T) {
 	}
 }
 
+// Ids that no store can index are refused where they are made, lest each call of theirs fails.
+func TestLongIDs(t *testing.T) {
+	w := newWorld(t)
+	long := strings.Repeat("x", 2049)
+	for path, body := range map[string]map[string]any{
+		"/user/new": {"user_id": long}, "/team/new": {"team_id": long}, "/customer/new": {"user_id": long}, "/organization/new": {"organization_id": long, "organization_alias": "o"},
+		"/budget/new": {"budget_id": long}, "/tag/new": {"name": long},
+	} {
+		w.call(w.master, "POST", path, body).refused(400, "is longer than 2048 bytes")
+	}
+	w.admin("POST", "/team/new", `{"team_id":"t"}`)
+	w.call(w.master, "POST", "/team/member_add", map[string]any{"team_id": "t", "member": map[string]any{"role": "user", "user_id": long}}).refused(400, "is longer than 2048 bytes")
+}
+
 // What a key's calls must have in their bodies is a field of its own, which its owner does not take away.
 func TestEnforcedParams(t *testing.T) {
 	w := newWorld(t)

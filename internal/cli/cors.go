@@ -12,6 +12,9 @@ import (
 var exposedHeaders = []string{
 	"x-litellm-call-id", "x-litellm-model-id", "x-litellm-model-group", "x-litellm-model-api-base", "x-litellm-version", "x-litellm-response-cost",
 	"x-litellm-key-spend", "x-litellm-attempted-retries", "x-litellm-attempted-fallbacks", "x-request-id", "retry-after", "x-tollgate-dropped-params", "x-tollgate-served-model",
+	"x-litellm-key-max-budget", "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests",
+	"x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens", "x-tollgate-truncated", "x-tollgate-next-cursor",
+	"x-tollgate-ignored-fields", "x-tollgate-output-cap", "x-tollgate-budget-scope", "x-tollgate-budget-needed", "x-tollgate-budget-reset",
 }
 
 // corsHandler answers browsers as LiteLLM does: LITELLM_CORS_ORIGINS lists the origins ("*" when it is not set), and

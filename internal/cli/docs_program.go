@@ -189,7 +189,9 @@ func (p *pageWriter) Write(b []byte) (int, error) {
 func metricTable() (string, error) {
 	m := telemetry.NewMetrics()
 	m.CallStarted()
-	m.CallEnded("alias", &record.Call{Outcome: record.Success, Status: http.StatusOK, UsageKnown: true})
+	for _, priced := range []bool{true, false} {
+		m.CallEnded("alias", &record.Call{Outcome: record.Success, Status: http.StatusOK, UsageKnown: true, CostKnown: priced})
+	}
 	m.Reloaded(true)
 	m.CooledDown("alias", "upstream")
 	var page pageWriter

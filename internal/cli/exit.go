@@ -88,7 +88,7 @@ func advisedRefusal(err error, refused *client.Error, base string) error {
 		return fmt.Errorf("%w\n%s does not take the key that was sent, or not for this: pass another with --key or TOLLGATE_KEY, or run `tollgate login`", err, base)
 	case refused.Status == http.StatusForbidden:
 		return fmt.Errorf("%w\nThis needs a key with more rights: the master key, or one of a user with the role proxy_admin", err)
-	case refused.Type == "no_db_connection":
+	case refused.Type == "no_db_connection" && refused.Status == http.StatusInternalServerError: // not of one that is away
 		return fmt.Errorf("%w\nThe gateway was started without a database: start it with --data-dir or DATABASE_URL", err)
 	case refused.Status == http.StatusNotFound && refused.Type == "":
 		return fmt.Errorf("%w\nIs %s a gateway, and new enough for this command?", err, base)

@@ -236,6 +236,11 @@ func TestExitStatusAndAdvice(t *testing.T) {
 			}
 		})
 	}
+	// A database that is away for a moment is no database that was never there.
+	away := newFake(t, map[string]string{"GET /budget/list": envelope("503", "the database is temporarily unreachable", "no_db_connection")})
+	if got := (typed{env: map[string]string{"TOLLGATE_URL": away.URL, "TOLLGATE_KEY": "sk-x"}}).run(t, "budgets", "list"); got.status != exitUnreachable || strings.Contains(got.stderr, "without a database") {
+		t.Errorf("%+v", got)
+	}
 	if got := (typed{}).run(t, "keys", "frobnicate"); got.status != exitUsage || !strings.Contains(got.stderr, `no command "frobnicate"`) {
 		t.Errorf("%+v", got)
 	}

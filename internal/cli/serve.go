@@ -96,9 +96,11 @@ func serve(ctx context.Context, env *Environment, o *serveOptions, flags *pflag.
 	if err != nil {
 		return err
 	}
-	dir, err := dataDir(env, o.dataDir)
-	if err != nil {
-		return err
+	dir := ""
+	if !o.noStore {
+		if dir, err = dataDir(env, o.dataDir); err != nil {
+			return err
+		}
 	}
 	a, found, err := app.Open(ctx, app.Options{
 		DataDir: dir, NoDatabase: o.noStore,

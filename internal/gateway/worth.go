@@ -330,6 +330,6 @@ func (s *size) affords(r price.Rates, budget money.USD) int64 {
 func unpriced(d *dispatch.Deployment) error {
 	return (&apierr.Error{
 		Status: http.StatusForbidden, Type: "permission_error", Param: "model",
-		Message: fmt.Sprintf("No price is known for the model %s, so a key with a budget may not call it. Set input_cost_per_token and output_cost_per_token on the deployment, or tollgate_settings.refuse_unpriced: false.", d.Alias),
+		Message: fmt.Sprintf("No price is known for the model %s, so a call that a budget pays for may not use it. Set input_cost_per_token and output_cost_per_token on the deployment, or tollgate_settings.refuse_unpriced: false.", d.Alias),
 	}).NoRetry()
 }

@@ -16,37 +16,29 @@ type place struct {
 	others  []string // accounts besides the one asked for whose leases count against the same budget
 }
 
-// placeOf finds where a budget is counted.
+// placeOf finds where a budget is counted, in one statement: a counter that moves is seen where it was or where it is.
 func (s *Store) placeOf(ctx context.Context, r runner, q *quota.Ask) (place, error) {
 	asked := budgetScope(q.Account)
+	name := nameOf(asked)
+	rest := string(asked[len(name):])
 	p := place{scope: asked}
-	if name, rest, ok := movable(asked); ok {
-		// All names that have become one with this one, and that one itself.
-		err := r.rows(ctx, `WITH one (name) AS (SELECT coalesce((SELECT to_scope FROM counter_moves WHERE from_scope = $1), $1))
-			SELECT name, 1 FROM one UNION ALL SELECT from_scope, 0 FROM one JOIN counter_moves ON to_scope = name`, []any{name},
-			func(scan func(...any) error) error {
-				var same string
-				var inForce bool
-				if err := scan(&same, &inForce); err != nil {
-					return err
-				}
-				if inForce {
-					p.scope = account.Scope(same + rest)
-				}
-				if same != name {
-					p.others = append(p.others, budgetAccount(account.Scope(same+rest)))
-				}
-				return nil
-			})
-		if err != nil {
-			return p, err
-		}
-	}
-	c := &p.counter
-	err := r.rows(ctx, `SELECT spent, total, duration, reset_at FROM counters WHERE scope = $1`, []any{string(p.scope)},
+	// All names that have become one with the name, and that one itself.
+	err := r.rows(ctx, `WITH one (name) AS (SELECT coalesce((SELECT to_scope FROM counter_moves WHERE from_scope = $1), $1)),
+			same (name, in_force) AS (SELECT name, 1 FROM one UNION ALL SELECT from_scope, 0 FROM one JOIN counter_moves ON to_scope = name)
+		SELECT s.name, s.in_force, c.scope IS NOT NULL, coalesce(c.spent, 0), coalesce(c.total, 0), coalesce(c.duration, ''), c.reset_at
+		FROM same s LEFT JOIN counters c ON s.in_force AND c.scope = s.name || $2`, []any{name, rest},
 		func(scan func(...any) error) error {
-			p.found = true
-			return scan(scanUSD{&c.Spent}, scanUSD{&c.Total}, &c.Duration, scanTimePtr{&c.ResetAt})
+			var same string
+			var inForce, found bool
+			var counter account.Counter
+			err := scan(&same, &inForce, &found, scanUSD{&counter.Spent}, scanUSD{&counter.Total}, &counter.Duration, scanTimePtr{&counter.ResetAt})
+			if inForce {
+				p.scope, p.found, p.counter = account.Scope(same+rest), found, counter
+			}
+			if same != name {
+				p.others = append(p.others, budgetAccount(account.Scope(same+rest)))
+			}
+			return err
 		})
 	return p, err
 }

@@ -144,7 +144,7 @@ func TestMoveCounter_ValueUsedAgain(t *testing.T) {
 // lost, and together they stay within the budget.
 func TestMoveCounter_WhileCallsGoOn(t *testing.T) {
 	ledgerOn(t, store.Options{}, func(t *testing.T, s *store.Store) {
-		const limit, cost, values = 600, 7, 8
+		const limit, cost = 600, 7
 		name := func(n int) account.Scope { return account.KeyScope(fmt.Sprint("value", n)) }
 		var at, booked atomic.Int64
 		var wg sync.WaitGroup
@@ -152,7 +152,7 @@ func TestMoveCounter_WhileCallsGoOn(t *testing.T) {
 			replica := fmt.Sprint("replica", w)
 			wg.Go(func() {
 				truth := s.Truth(replica, ttl)
-				for i := range 60 {
+				for i := range 100 {
 					scope := name(max(0, int(at.Load())-i%3)) // the one in force, or one before it
 					g, err := truth.Take(t.Context(), []quota.Ask{askOf(scope, limit, cost, cost), askOf(account.TeamScope("t"), limit*10, 1, cost)})
 					if err != nil {
@@ -176,18 +176,25 @@ func TestMoveCounter_WhileCallsGoOn(t *testing.T) {
 				}
 			})
 		}
-		for n := range values - 1 {
-			rotate(t, s, name(n), name(n+1))
-			at.Store(int64(n + 1))
+		done := make(chan struct{})
+		go func() { wg.Wait(); close(done) }()
+		last := 0
+		for going := true; going; last++ {
+			rotate(t, s, name(last), name(last+1))
+			at.Store(int64(last + 1))
+			select {
+			case <-done:
+				going = false
+			default:
+			}
 		}
-		wg.Wait()
-		for n := range values - 1 {
+		for n := range last {
 			wantSpent(t, s, map[account.Scope]money.USD{name(n): -1})
 		}
 		if got := booked.Load(); got == 0 || got > limit {
 			t.Errorf("%d of %d were booked", got, limit)
 		}
-		wantSpent(t, s, map[account.Scope]money.USD{name(values - 1): money.USD(booked.Load())})
+		wantSpent(t, s, map[account.Scope]money.USD{name(last): money.USD(booked.Load())})
 		wantVerified(t, s)
 	})
 }
