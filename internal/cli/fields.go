@@ -77,7 +77,7 @@ func readFields(f *pflag.FlagSet, list ...[]fieldFlag) (client.Fields, error) {
 var taken = []string{"max_budget", "soft_budget", "budget_duration", "budget_id", "rpm_limit", "tpm_limit", "max_parallel_requests", "duration"}
 
 // noneUsage tells of it in the help of updates.
-const noneUsage = "none takes a limit away: --max-budget none, --duration none."
+const noneUsage = "none takes a limit away: --max-budget none"
 
 // readChanges makes the fields of an update: as readFields, and the names of those that the word none takes away.
 func readChanges(f *pflag.FlagSet, list ...[]fieldFlag) (fields client.Fields, gone []string, err error) {

@@ -92,7 +92,7 @@ func TestNothingStaysHeld(t *testing.T) {
 	}
 	for _, tt := range exits {
 		t.Run(tt.name, func(t *testing.T) {
-			g := govern(t, "", "num_retries: 0", "num_retries: 0\n  provider_budget_config: {openai: {budget_limit: 0.0035, time_period: 30d}, hosted_vllm: {budget_limit: 0.0035, time_period: 30d}}")
+			g := govern(t, "tollgate_settings: {budget_wait: 0.01}\n", "num_retries: 0", "num_retries: 0\n  provider_budget_config: {openai: {budget_limit: 0.0035, time_period: 30d}, hosted_vllm: {budget_limit: 0.0035, time_period: 30d}}")
 			key := g.key(t, `{"max_budget":0.0035,"max_parallel_requests":1}`)
 			body := `{"model":"` + tt.model + `","max_tokens":1000` + tt.more
 			if tt.name != "no messages" {
