@@ -100,9 +100,9 @@ func TestNothingStaysHeld(t *testing.T) {
 			}
 			for range 2 {
 				ctx, leave := context.WithCancel(t.Context())
-				g.up.handle = short
+				g.upstream(short)
 				if tt.handle != nil {
-					g.up.handle = tt.handle(leave)
+					g.upstream(tt.handle(leave))
 				}
 				w := httptest.NewRecorder()
 				var out http.ResponseWriter = w
@@ -115,7 +115,7 @@ func TestNothingStaysHeld(t *testing.T) {
 					t.Errorf("status %d, want %d: %s", w.Code, tt.status, w.Body)
 				}
 			}
-			g.up.handle = short
+			g.upstream(short)
 			if got := g.chat(t, key, chat("plain", `,"max_tokens":1000`)); got.status != 200 {
 				t.Errorf("the next call is refused: %d %s", got.status, got.text)
 			}
@@ -134,14 +134,14 @@ func TestRefusedByLimitHoldsNoBudget(t *testing.T) {
 	g := govern(t, "")
 	key := g.key(t, `{"max_budget":0.006,"max_parallel_requests":1}`) // two calls of 1000 tokens
 	body := chat("plain", `,"max_tokens":1000`)
-	g.up.handle = func(w http.ResponseWriter, _ *http.Request, _ map[string]any) {
+	g.upstream(func(w http.ResponseWriter, _ *http.Request, _ map[string]any) {
 		for range 3 {
 			if got := g.chat(t, key, body); got.status != 429 || got.errorField(t, "type") != "throttling_error" {
 				t.Errorf("a second call at once: %d %s", got.status, got.text)
 			}
 		}
 		billed(w, "x", 2)
-	}
+	})
 	if got := g.chat(t, key, body); got.status != 200 {
 		t.Fatalf("%d %s", got.status, got.text)
 	}

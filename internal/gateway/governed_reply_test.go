@@ -182,7 +182,7 @@ func TestEstimateMode(t *testing.T) {
 		g := govern(t, general)
 		key := g.key(t, `{"max_budget":0.004}`)
 		body := chat("plain", `,"max_tokens":50000`)
-		g.up.handle = func(w http.ResponseWriter, _ *http.Request, _ map[string]any) { billed(w, "x", 2000) }
+		g.upstream(func(w http.ResponseWriter, _ *http.Request, _ map[string]any) { billed(w, "x", 2000) })
 		if got := g.chat(t, key, body); got.status != want {
 			t.Errorf("%q: %d %s", general, got.status, got.text)
 		}
@@ -215,15 +215,15 @@ func TestWhichTokensCount(t *testing.T) {
 			key := g.key(t, `{"tpm_limit":200}`)
 			plain := func(w http.ResponseWriter, _ *http.Request, _ map[string]any) { billed(w, "x", 0) }
 			next := func(when string) {
-				g.up.handle = plain
+				g.upstream(plain)
 				if got := g.chat(t, key, chat("plain", `,"max_tokens":20`)); got.status != tt.status {
 					t.Errorf("%s: %d, want %d: %s", when, got.status, tt.status, got.text)
 				}
 			}
-			g.up.handle = func(w http.ResponseWriter, _ *http.Request, _ map[string]any) {
+			g.upstream(func(w http.ResponseWriter, _ *http.Request, _ map[string]any) {
 				next("beside it")
 				fmt.Fprintf(w, `{"id":"c","choices":[{"index":0,"message":{"role":"assistant","content":"x"}}],"usage":{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":1}}`, len(tt.prompt)/4, tt.answer)
-			}
+			})
 			if got := g.chat(t, key, fmt.Sprintf(`{"model":"plain","max_tokens":%d,"messages":[{"role":"user","content":%q}]}`, tt.answer, tt.prompt)); got.status != 200 {
 				t.Fatalf("%d %s", got.status, got.text)
 			}
@@ -236,7 +236,7 @@ func TestWhichTokensCount(t *testing.T) {
 func TestTokensAreCorrected(t *testing.T) {
 	g := govern(t, "")
 	key := g.key(t, `{"tpm_limit":1000}`)
-	g.up.handle = func(w http.ResponseWriter, _ *http.Request, _ map[string]any) { billed(w, "x", 40) }
+	g.upstream(func(w http.ResponseWriter, _ *http.Request, _ map[string]any) { billed(w, "x", 40) })
 	for i, want := range []int{200, 200, 429} { // 900 or so are taken and 50 used; then 900 more; then too many
 		tokens := []int{900, 850, 950}[i]
 		if got := g.chat(t, key, fmt.Sprintf(`{"model":"plain","max_tokens":%d,"messages":[{"role":"user","content":"x"}]}`, tokens)); got.status != want {
@@ -250,12 +250,12 @@ func TestOverflowOfATokenLimit(t *testing.T) {
 	for _, more := range []string{`,"max_tokens":4611686018427387904,"n":4`, `,"max_tokens":4611686018427387904,"n":2`, `,"max_tokens":1e300`} {
 		g := govern(t, "")
 		key := g.key(t, `{"tpm_limit":1000}`)
-		g.up.handle = func(w http.ResponseWriter, _ *http.Request, _ map[string]any) {
+		g.upstream(func(w http.ResponseWriter, _ *http.Request, _ map[string]any) {
 			if got := g.chat(t, key, chat("plain", `,"max_tokens":500`)); got.status != 429 {
 				t.Errorf("%s: beside it a call is served: %d", more, got.status)
 			}
 			billed(w, "x", 2)
-		}
+		})
 		g.chat(t, key, chat("plain", more))
 	}
 }

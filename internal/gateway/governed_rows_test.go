@@ -104,7 +104,7 @@ func TestKeptPrompts(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			g := govern(t, tt.general)
-			g.up.handle = func(w http.ResponseWriter, _ *http.Request, body map[string]any) {
+			g.upstream(func(w http.ResponseWriter, _ *http.Request, body map[string]any) {
 				if body["stream"] == true {
 					w.Header().Set("Content-Type", "text/event-stream")
 					chunk(w, `{"content":"a quiet "}`)
@@ -113,7 +113,7 @@ func TestKeptPrompts(t *testing.T) {
 					return
 				}
 				billed(w, "a quiet answer", 3)
-			}
+			})
 			key := g.key(t, `{"max_budget":1}`)
 			if got := g.chat(t, key, chat("plain", `,"max_tokens":9`, tt.more)); got.status != 200 {
 				t.Fatalf("%d %s", got.status, got.text)
@@ -145,7 +145,7 @@ func TestErrorRowsCanBeLeftOut(t *testing.T) {
 	if rows := g.rows(t, key); len(rows) != 0 {
 		t.Errorf("%d rows: %v", len(rows), rows)
 	}
-	g.up.handle = func(_ http.ResponseWriter, r *http.Request, _ map[string]any) { <-r.Context().Done() }
+	g.upstream(func(_ http.ResponseWriter, r *http.Request, _ map[string]any) { <-r.Context().Done() })
 	if got := g.chat(t, key, chat("plain", `,"max_tokens":9,"timeout":0.05`)); got.status != 408 {
 		t.Fatalf("%d %s", got.status, got.text)
 	}

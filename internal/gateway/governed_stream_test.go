@@ -41,7 +41,7 @@ func TestStreamEndsWithItsBudget(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			g := govern(t, "")
-			g.up.handle = pouring(t, tt.delta)
+			g.upstream(pouring(t, tt.delta))
 			const budget, price = 0.004, 0.000002 // two thousand tokens of answer
 			key := g.key(t, fmt.Sprintf(`{"max_budget":%v}`, budget))
 			got := g.post(t, tt.path, tt.body, key)
@@ -88,13 +88,13 @@ func TestStreamIsNotCutTooSoon(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			g := govern(t, tt.general)
-			g.up.handle = func(w http.ResponseWriter, _ *http.Request, _ map[string]any) {
+			g.upstream(func(w http.ResponseWriter, _ *http.Request, _ map[string]any) {
 				w.Header().Set("Content-Type", "text/event-stream")
 				for i := range tt.chunks {
 					tt.write(w, i)
 				}
 				endStream(w, int64(100*tt.chunks))
-			}
+			})
 			key := g.key(t, tt.budget)
 			got := g.chat(t, key, chat("plain", `,"stream":true`, tt.more))
 			if got.status != 200 || !strings.Contains(got.text, `"finish_reason":"stop"`) || strings.Contains(got.text, "budget_exceeded") {
@@ -123,11 +123,11 @@ func TestLeftStreamIsCounted(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			g := govern(t, "")
-			g.up.handle = func(w http.ResponseWriter, _ *http.Request, _ map[string]any) {
+			g.upstream(func(w http.ResponseWriter, _ *http.Request, _ map[string]any) {
 				w.Header().Set("Content-Type", "text/event-stream")
 				chunk(w, tt.delta)
 				panic(http.ErrAbortHandler)
-			}
+			})
 			key := g.key(t, `{"max_budget":1}`)
 			g.chat(t, key, chat("plain", `,"max_tokens":1000,"stream":true`))
 			if spend := g.spend(t, key); spend < tt.least || spend > tt.most {

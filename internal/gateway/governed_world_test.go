@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"tollgate/internal/app"
@@ -64,34 +65,61 @@ general_settings:
 // altogether: nobody needs to wait for its row or for what it held.
 type governed struct {
 	handler http.Handler
-	up      *upstream
+	app     *app.App
+	options app.Options
+	answers atomic.Pointer[answering]
 }
+
+// answering is how an upstream answers.
+type answering func(w http.ResponseWriter, r *http.Request, body map[string]any)
 
 // govern opens a gateway over governedYAML and more of it, with the replaced pairs. Its upstream is greedy until a test
 // sets another.
 func govern(t *testing.T, more string, replaced ...string) *governed {
 	t.Helper()
+	g := &governed{}
 	u := newUpstream(t)
-	u.handle = greedy
-	text := strings.NewReplacer(append(replaced, "UPSTREAM", u.URL)...).Replace(governedYAML + more)
-	a, found, err := app.Open(t.Context(), app.Options{
-		Config: []byte(text), Version: "test", DataDir: t.TempDir(), Env: func(string) (string, bool) { return "", false },
+	u.handle = func(w http.ResponseWriter, r *http.Request, body map[string]any) { (*g.answers.Load())(w, r, body) }
+	g.upstream(greedy)
+	g.options = app.Options{
+		Config:  []byte(strings.NewReplacer(append(replaced, "UPSTREAM", u.URL)...).Replace(governedYAML + more)),
+		Version: "test", DataDir: t.TempDir(), Env: func(string) (string, bool) { return "", false },
 		Providers: func(func(string) string, *price.Table) map[string]provider.Opener {
 			return map[string]provider.Opener{"openai": compat.Open, "jina_ai": compat.Open, "hosted_vllm": openPanics}
 		},
 		NewLog:  func(bool, bool) (*slog.Logger, slog.Level) { return slog.New(slog.DiscardHandler), slog.LevelInfo },
 		Metrics: telemetry.NewMetrics(),
-	})
+	}
+	g.open(t)
+	t.Cleanup(func() { g.close(t) })
+	return g
+}
+
+func (g *governed) open(t *testing.T) {
+	t.Helper()
+	a, found, err := app.Open(t.Context(), g.options)
 	if err != nil {
 		t.Fatalf("open: %v\n%v", err, found)
 	}
-	t.Cleanup(func() {
-		if err := a.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	return &governed{handler: a.Handler(), up: u}
+	g.app, g.handler = a, a.Handler()
 }
+
+func (g *governed) close(t *testing.T) {
+	if err := g.app.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+}
+
+// restart ends the gateway and starts it anew on what it has stored: what it knew besides is gone.
+func (g *governed) restart(t *testing.T) {
+	t.Helper()
+	g.close(t)
+	g.options.Metrics = telemetry.NewMetrics()
+	g.open(t)
+}
+
+// upstream sets how the upstream answers from now on.
+func (g *governed) upstream(f answering) { g.answers.Store(&f) }
 
 // serve makes one call and returns when it has ended.
 func (g *governed) serve(ctx context.Context, w http.ResponseWriter, method, path, body, key string, header ...string) {

@@ -81,10 +81,12 @@ func (l *leaseTruth) queueTake(batch *pgx.Batch, asks []quota.Ask, grants []quot
 		leased.add(i, &asks[i])
 	}
 	leased.money(l.s, asks)
-	l.lock(batch, slices.Concat(leased.locks, rated.locks))
-	if leased.movable {
-		l.lock(batch, leased.locks) // where one has moved while this waited for it
+	if len(leased.movable) > 0 {
+		// Twice: one may have moved while this waited for it. Before all others, which nobody who waits for it then holds.
+		l.lock(batch, leased.movable)
+		l.lock(batch, leased.movable)
 	}
+	l.lock(batch, slices.Concat(leased.locks, rated.locks))
 	if silent := l.s.now().UnixNano() - l.beaten.Load(); silent < 0 || silent > int64(l.life/2) {
 		l.queueBeat(batch)
 	}
@@ -109,7 +111,7 @@ type asked struct {
 
 	scopes                []*string // of budgets; nil of slots
 	names, rest           []*string // of the budgets of keys, whose counters may have moved
-	movable               bool      // there are some
+	movable               []string  // the names
 	periodScopes, periods []string
 	resets, next, after   []*time.Time
 }
@@ -131,11 +133,11 @@ func (a *asked) money(s *Store, asks []quota.Ask) {
 		}
 		scope := budgetScope(q.Account)
 		text := string(scope)
-		a.locks, a.scopes = append(a.locks, nameOf(scope)), append(a.scopes, &text)
+		a.scopes = append(a.scopes, &text)
 		if name, rest, ok := movable(scope); ok {
-			a.names, a.rest, a.movable = append(a.names, &name), append(a.rest, &rest), true
+			a.names, a.rest, a.movable = append(a.names, &name), append(a.rest, &rest), append(a.movable, name)
 		} else {
-			a.names, a.rest = append(a.names, nil), append(a.rest, nil)
+			a.names, a.rest, a.locks = append(a.names, nil), append(a.rest, nil), append(a.locks, nameOf(scope))
 		}
 		next, after := s.resetCandidates(q.Period)
 		a.periodScopes, a.periods = append(a.periodScopes, text), append(a.periods, q.Period)
