@@ -163,38 +163,11 @@ func (c *call) check(section string, value map[string]any) *apierr.Error {
 
 // sealValue seals the texts in a value, however deep they stand.
 func (c *call) sealValue(p seal.Purpose, v any) (any, *apierr.Error) {
-	sealed, err := mapTexts(v, func(text string) (string, error) { return c.api.opts.Sealer.Seal(p, text) })
+	sealed, err := seal.Texts(v, func(text string) (string, error) { return c.api.opts.Sealer.Seal(p, text) })
 	if err != nil {
 		return nil, apierr.From(err)
 	}
 	return sealed, nil
-}
-
-// mapTexts applies f to every text in a value and returns the value that comes of it.
-func mapTexts(v any, f func(string) (string, error)) (any, error) {
-	switch v := v.(type) {
-	case string:
-		return f(v)
-	case []any:
-		out := make([]any, len(v))
-		for i := range v {
-			var err error
-			if out[i], err = mapTexts(v[i], f); err != nil {
-				return nil, err
-			}
-		}
-		return out, nil
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for name := range v {
-			var err error
-			if out[name], err = mapTexts(v[name], f); err != nil {
-				return nil, err
-			}
-		}
-		return out, nil
-	}
-	return v, nil
 }
 
 // encoded is a value as JSON.

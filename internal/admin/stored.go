@@ -54,5 +54,5 @@ func opened(s *seal.Sealer, p seal.Purpose, v any) (any, error) {
 		}
 		return plain, err
 	}
-	return mapTexts(v, open)
+	return seal.Texts(v, open)
 }

@@ -71,7 +71,7 @@ func (q *request) ask(d *dispatch.Deployment, r price.Rates) (budget.Ask, error)
 	if err != nil {
 		return budget.Ask{}, err
 	}
-	most := s.longest(d, body)
+	most, _ := q.longest(&s, d, body)
 	worst, known := s.worth(r, most)
 	if !known {
 		if q.snap.RefuseUnpriced {
@@ -124,7 +124,8 @@ func (q *request) leastAnswer(d *dispatch.Deployment, r price.Rates) int64 {
 	}
 	short := q.size
 	short.output = leastOutput
-	return short.longest(d, capped) // a provider raises caps that thinking would use up
+	most, _ := short.longest(d, capped) // a provider raises caps that thinking would use up
+	return most
 }
 
 // payFor holds for one attempt what its target may cost: more of the caller's own budgets where the target is dearer than
@@ -157,7 +158,7 @@ func (q *request) payFor(ctx context.Context, t dispatch.Target) error {
 		return err
 	}
 	r := q.snap.Models.rates(t.Deployment)
-	most := s.longest(t.Deployment, body)
+	most, bounded := q.longest(&s, t.Deployment, body)
 	worst, known := s.worth(r, most)
 	if !known {
 		if q.snap.RefuseUnpriced {
@@ -169,7 +170,7 @@ func (q *request) payFor(ctx context.Context, t dispatch.Target) error {
 		if err := q.fit(ctx, &s, t.Deployment, r, most, worst); err != nil {
 			return err
 		}
-		if q.outputCap == 0 && !q.slicing && !s.uncappable && !s.bounded(t.Deployment, body) {
+		if q.outputCap == 0 && !q.slicing && !s.uncappable && !bounded {
 			q.outputCap = most // nobody else bounds it
 		}
 		if q.outputCap > 0 {

@@ -37,6 +37,7 @@ type request struct {
 	admission  *access.Admission
 	size       size // filled by measure
 	behind     []*dispatch.Deployment
+	answerOf   answer
 	slicing    bool         // the hold grows while the stream is written
 	covered    int64        // tokens that a stream may have written before its hold is looked at again
 	tight      bool         // a whole slice was not to be had

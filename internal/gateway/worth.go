@@ -254,34 +254,45 @@ func searches(body *openai.Request) int64 {
 	return units
 }
 
-// longest is how many tokens one answer of a deployment can have when it is asked with body.
-func (s *size) longest(d *dispatch.Deployment, body *openai.Request) int64 {
+// longest is how many tokens one answer of a deployment can have when it is asked with body. bounded is false where nobody
+// but us bounds it: not the caller, the model or its provider.
+func (s *size) longest(d *dispatch.Deployment, body *openai.Request) (most int64, bounded bool) {
 	if !s.talks {
-		return 0
+		return 0, true
 	}
-	most := int64(d.MaxOutputTokens)
+	most = int64(d.MaxOutputTokens)
 	if b, ok := d.Chatter.(interface{ MaxOutput(*openai.Request) int }); ok && body.Operation == openai.OpChat {
 		// What the provider really sends: it may raise a cap that hidden thinking would use up.
 		if n := int64(b.MaxOutput(body)); n > 0 {
-			return n
+			return n, true
 		}
 	}
 	if s.output > 0 && (most == 0 || s.output < most) {
-		return s.output
+		return s.output, true
 	}
 	if most == 0 {
-		return unboundedOutput
+		return unboundedOutput, false
 	}
-	return most
+	return most, true
 }
 
-// bounded reports whether somebody else than us bounds an answer of the deployment: the caller, the model or its provider.
-func (s *size) bounded(d *dispatch.Deployment, body *openai.Request) bool {
-	if !s.talks || s.output > 0 || d.MaxOutputTokens > 0 {
-		return true
+// answer is the longest answer of one deployment to the body as it came.
+type answer struct {
+	of      *dispatch.Deployment
+	most    int64
+	bounded bool
+}
+
+// longest is size.longest, remembered for the deployment that was asked about last: a provider reads the whole body for it.
+func (q *request) longest(s *size, d *dispatch.Deployment, body *openai.Request) (most int64, bounded bool) {
+	if body != q.body {
+		return s.longest(d, body)
 	}
-	b, ok := d.Chatter.(interface{ MaxOutput(*openai.Request) int })
-	return ok && body.Operation == openai.OpChat && b.MaxOutput(body) > 0
+	if q.answerOf.of != d {
+		q.answerOf.of = d
+		q.answerOf.most, q.answerOf.bounded = s.longest(d, body)
+	}
+	return q.answerOf.most, q.answerOf.bounded
 }
 
 // worth is the most that a call costs at some rates when each answer has output tokens. known is false where a price

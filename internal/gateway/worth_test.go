@@ -183,7 +183,7 @@ func FuzzSize(f *testing.F) {
 		r := price.Rates{Sheet: price.Sheet{
 			Input: rate(input), Output: rate(output), CacheRead: rate(special / 2), CacheWrite: rate(special), Reasoning: rate(special), InputAudio: rate(special), OutputAudio: rate(special / 3), Request: rate(special),
 		}}
-		most := s.longest(&dispatch.Deployment{}, body)
+		most, _ := s.longest(&dispatch.Deployment{}, body)
 		hold, known := s.worth(r, most)
 		if !known || hold < 0 || most < 1 {
 			t.Fatalf("%v for %d tokens, known %v", hold, most, known)

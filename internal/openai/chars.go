@@ -16,7 +16,7 @@ func (r *Request) Chars() int64 {
 		case "messages":
 			n += eachElement(m.Value, func(message []byte) int64 { return memberChars(message, "content") + calledChars(message) })
 		case "tools", "functions":
-			n += leafChars(m.Value, 0)
+			n += eachText(m.Value, 0, stringChars)
 		case "prompt", "input", "query", "documents":
 			n += textChars(m.Value)
 		}
@@ -63,58 +63,25 @@ func eachElement(list []byte, count func([]byte) int64) int64 {
 }
 
 // memberChars counts the text of one member of an object.
-func memberChars(object []byte, name string) int64 {
-	var room [16]jsonscan.Member
-	if len(object) == 0 || object[0] != '{' {
-		return 0
-	}
-	members, err := jsonscan.InnerObject(object, room[:0])
-	if err != nil {
-		return 0
-	}
-	value, _ := jsonscan.Find(members, name)
-	return textChars(value)
-}
+func memberChars(object []byte, name string) int64 { return textChars(member(object, name)) }
 
 // calledChars counts the names and arguments of the tools that a message calls.
 func calledChars(message []byte) int64 {
-	var room [16]jsonscan.Member
-	if len(message) == 0 || message[0] != '{' {
-		return 0
-	}
-	members, err := jsonscan.InnerObject(message, room[:0])
-	if err != nil {
-		return 0
-	}
-	calls, _ := jsonscan.Find(members, "tool_calls")
-	return leafChars(calls, 0)
+	return eachText(member(message, "tool_calls"), 0, stringChars)
 }
 
-// leafChars counts every text in a value, but for ids and types.
-func leafChars(value []byte, depth int) int64 {
-	if len(value) < 2 || depth > saidDeep {
-		return 0
+// member is one member of an object; nil when there is none.
+func member(object []byte, name string) []byte {
+	var room [16]jsonscan.Member
+	if len(object) == 0 || object[0] != '{' {
+		return nil
 	}
-	switch value[0] {
-	case '"':
-		return stringChars(value[1 : len(value)-1])
-	case '[':
-		return eachElement(value, func(e []byte) int64 { return leafChars(e, depth+1) })
-	case '{':
-		var room [8]jsonscan.Member
-		members, err := jsonscan.InnerObject(value, room[:0])
-		if err != nil {
-			return 0
-		}
-		var n int64
-		for _, m := range members {
-			if !unsaid(string(m.Name)) {
-				n += leafChars(m.Value, depth+1)
-			}
-		}
-		return n
+	members, err := jsonscan.InnerObject(object, room[:0])
+	if err != nil {
+		return nil
 	}
-	return 0
+	value, _ := jsonscan.Find(members, name)
+	return value
 }
 
 // textChars counts a string, the text of a part, or a list of both.

@@ -19,7 +19,7 @@ func Said(choices []byte) int64 {
 		for _, m := range members {
 			switch string(m.Name) {
 			case "message", "delta", "text":
-				n += saidIn(m.Value, 0)
+				n += eachText(m.Value, 0, tokensOf)
 			}
 		}
 		return n
@@ -38,16 +38,16 @@ func unsaid(name string) bool {
 // saidDeep bounds how deep texts are looked for.
 const saidDeep = 8
 
-// saidIn sums over every text in a value.
-func saidIn(value []byte, depth int) int64 {
+// eachText sums over every text in a value but for unsaid members.
+func eachText(value []byte, depth int, count func(inner []byte) int64) int64 {
 	if len(value) < 2 || depth > saidDeep {
 		return 0
 	}
 	switch value[0] {
 	case '"':
-		return tokensOf(value[1 : len(value)-1])
+		return count(value[1 : len(value)-1])
 	case '[':
-		return eachElement(value, func(e []byte) int64 { return saidIn(e, depth+1) })
+		return eachElement(value, func(e []byte) int64 { return eachText(e, depth+1, count) })
 	case '{':
 		var room [8]jsonscan.Member
 		members, err := jsonscan.InnerObject(value, room[:0])
@@ -57,7 +57,7 @@ func saidIn(value []byte, depth int) int64 {
 		var n int64
 		for _, m := range members {
 			if !unsaid(string(m.Name)) {
-				n += saidIn(m.Value, depth+1)
+				n += eachText(m.Value, depth+1, count)
 			}
 		}
 		return n
