@@ -21,7 +21,8 @@ GITLEAKS := github.com/zricethezav/gitleaks/v8@v8.30.1
 # The most that the binary may weigh, in bytes.
 MAX_SIZE := 40000000
 
-.PHONY: help demo build build-openssl test test-go test-soak test-openssl test-litellm check fmt vet tidy lint arch docs-check secrets fuzz bench docs-reference clean
+.PHONY: help demo build build-openssl image release test test-go test-soak test-openssl test-litellm test-live test-costs test-locus \
+  test-tutorials test-clients test-compose test-kubernetes check fmt vet tidy lint arch docs-check secrets fuzz bench docs docs-build docs-reference clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -42,6 +43,12 @@ build-openssl: ## build build/tollgate-openssl, which signs with OpenSSL's libcr
 	@CGO_ENABLED=1 $(GOBUILD) -tags openssl -o $(BINARY)-openssl ./cmd/tollgate >&2
 	@ls -l $(BINARY)-openssl >&2
 
+image: ## build the container image and load it into Docker, where there is one
+	@deploy/release/run image
+
+release: ## build dist/: binaries, image, checksums, SBOM, provenance
+	@deploy/release/run
+
 test: ## run all tests: Go with the race detector, real clients in Python and Node
 	@go build -o build/suite ./test/suite
 	@build/suite $(if $(ONLY),-only $(ONLY))
@@ -57,6 +64,27 @@ test-openssl: ## test the signer that uses OpenSSL
 
 test-litellm: ## run the same requests through the real LiteLLM proxy and list the differences
 	@test/litellm/run
+
+test-live: ## ask a running gateway the questions of a first day (LITELLM_GATEWAY_URL, LITELLM_GATEWAY_KEY; without them the demo)
+	@test/live/run
+
+test-costs: ## check keys, budgets and spend of a running gateway (the same variables)
+	@test/costs/run
+
+test-locus: ## run the Locus SDK through the gateway, on every chat alias
+	@test/locus/run
+
+test-tutorials: ## run the Locus repository's tutorials against the demo (DIR is a checkout of it)
+	@test/tutorials/run "$(DIR)"
+
+test-clients: ## run the companions and other clients against the demo
+	@test/clients/run
+
+test-compose: ## bring up examples/oci with a real Docker engine and run test-live and test-costs through it (root)
+	@test/compose/run
+
+test-kubernetes: ## install, upgrade, roll back and remove the chart on a real Kubernetes API (root)
+	@test/kubernetes/run
 
 check: fmt vet tidy arch docs-check secrets lint ## everything that must hold before a commit
 
@@ -85,6 +113,12 @@ docs-check: ## compare docs/reference with what the program says of itself
 
 secrets:
 	go run $(GITLEAKS) dir --no-banner --redact --config .gitleaks.toml .
+
+docs: ## build the documentation strictly and serve it on 127.0.0.1:8000
+	@docs/build --serve
+
+docs-build: ## build the documentation strictly into build/docs
+	@docs/build
 
 docs-reference: ## write the generated pages of docs/reference
 	go run ./cmd/tollgate docs docs/reference

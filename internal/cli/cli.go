@@ -54,7 +54,7 @@ func execute(ctx context.Context, env *Environment, args []string) int {
 
 // newRoot is the program: LiteLLM's own command line without a subcommand, or one of ours.
 func newRoot(env *Environment) *cobra.Command {
-	o := &serveOptions{host: "0.0.0.0"}
+	o, showVersion := &serveOptions{host: "0.0.0.0"}, new(bool)
 	root := &cobra.Command{
 		Use:   "tollgate",
 		Short: "The AI gateway in front of Oracle OCI Generative AI",
@@ -64,13 +64,16 @@ Without a command it takes LiteLLM's own options and serves on 0.0.0.0, so that 
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), env, o, cmd.Flags()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if *showVersion {
+				return printVersion(env)
+			}
+			return serve(cmd.Context(), env, o, cmd.Flags())
+		},
 	}
 	o.addFlags(root.Flags())
 	o.addLiteLLMFlags(root.Flags())
-	root.Flags().BoolP("version", "v", false, "print the version")
-	root.Version = version()
-	root.SetVersionTemplate("tollgate {{.Version}}\n")
+	root.Flags().BoolVarP(showVersion, "version", "v", false, "print the version")
 	root.AddCommand(newServe(env), newValidate(env), newConfig(env), newSim(env), newDemo(env), newVersion(env), newDocs(env), newPrices(env))
 	for _, group := range []*cobra.Command{newLogin(env), newKeys(env), newTeams(env), newUsers(env), newBudgets(env), newModels(env), newSpend(env), newImport(env), newMigrate(env), newLedger(env), newRotate(env)} {
 		strictUsage(group)
@@ -96,9 +99,11 @@ func version() string {
 func newVersion(env *Environment) *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(env.Stdout, "tollgate", version())
-			return err
-		},
+		RunE: func(*cobra.Command, []string) error { return printVersion(env) },
 	}
+}
+
+func printVersion(env *Environment) error {
+	_, err := fmt.Fprintln(env.Stdout, "tollgate", version())
+	return err
 }

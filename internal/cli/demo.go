@@ -6,13 +6,13 @@ import (
 	_ "embed"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"text/template"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -135,11 +135,9 @@ func openDemo(ctx context.Context, env *Environment, o *demoOptions, sim *simula
 
 // announce prints what the newcomer needs: the key first, then lines to copy.
 func announce(env *Environment, base, key, config string) error {
-	t, err := template.New("demo").Parse(demoText)
-	if err != nil {
-		return err
-	}
-	return t.Execute(env.Stdout, struct{ Base, Key, Config string }{base, key, config})
+	values := map[string]string{"base": base, "key": key, "config": config}
+	_, err := io.WriteString(env.Stdout, os.Expand(demoText, func(name string) string { return values[name] }))
+	return err
 }
 
 func firstChat(ctx context.Context, env *Environment, base, key string) error {

@@ -107,3 +107,30 @@ func TestTheLastLine(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestReadClosingLines(t *testing.T) {
+	var shown strings.Builder
+	text := "test_a.py ..F\n" +
+		"=========== 2 passed, 1 failed in 3.20s ===========\n" +
+		"7 passed, 1 warning in 61.02s (0:01:01)\n" +
+		"1 failed, 2 passed, 3 skipped, 1 error in 0.10s\n" +
+		"it said 9 passed by the way\n" +
+		"4 passed, 0 failed\n"
+	got, err := readClosingLines(strings.NewReader(text), &shown)
+	if want := (tally{passed: 15, failed: 3, skipped: 3}); err != nil || got != want {
+		t.Errorf("readClosingLines = %+v, %v, want %+v", got, err, want)
+	}
+	if shown.String() != text {
+		t.Errorf("shown %q", shown.String())
+	}
+}
+
+func TestAScriptThatFailsWithoutAFailedTestIsAnError(t *testing.T) {
+	run := filepath.Join(t.TempDir(), "run")
+	if err := os.WriteFile(run, []byte("#!/bin/sh\necho 3 passed in 0.1s\nexit 4\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := script(run)(t.Context()); err == nil || got != (tally{passed: 3}) {
+		t.Errorf("script = %+v, %v, want 3 passed and an error", got, err)
+	}
+}
