@@ -184,6 +184,7 @@ var imports = []struct{ from, to, why string }{
 
 	{"ocisim", "ocisim/answer", "what the simulated models say"},
 	{"ocisim", "ocisim/hashembed", "the simulated embeddings"},
+	{"ocisim", "ocisim/identity", "certificates, tokens and policies of the simulated identity services"},
 }
 
 // modules says who may import which module that is not ours. The standard library is free for all.

@@ -3,8 +3,11 @@ package main
 
 import (
 	"os"
+	_ "time/tzdata" // days of reports and ends of budget periods follow time zones, and an image from scratch has none
+
+	_ "golang.org/x/crypto/x509roots/fallback" // an image from scratch has no roots of trust; the system's come first
 
 	"tollgate/internal/cli"
 )
 
-func main() { os.Exit(cli.Run(os.Args[1:])) }
+func main() { os.Exit(cli.Main(os.Args)) }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"syscall"
 
@@ -25,6 +26,19 @@ type Environment struct {
 type exitError int
 
 func (e exitError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// Main executes a command line, the program's name first, and returns the exit status. By the name of one of the programs
+// that health checks call, it serves that check; by any other it is Run.
+func Main(argv []string) int {
+	if len(argv) == 0 {
+		return Run(nil)
+	}
+	name := filepath.Base(argv[0])
+	if read, ok := applet(name); ok {
+		return runApplet(context.Background(), os.Stderr, name, read, argv[1:])
+	}
+	return Run(argv[1:])
+}
 
 // Run executes the command line args (without the program's name) and returns the exit status.
 func Run(args []string) int {
@@ -74,7 +88,7 @@ Without a command it takes LiteLLM's own options and serves on 0.0.0.0, so that 
 	o.addFlags(root.Flags())
 	o.addLiteLLMFlags(root.Flags())
 	root.Flags().BoolVarP(showVersion, "version", "v", false, "print the version")
-	root.AddCommand(newServe(env), newValidate(env), newConfig(env), newSim(env), newDemo(env), newVersion(env), newDocs(env), newPrices(env))
+	root.AddCommand(newServe(env), newValidate(env), newConfig(env), newSim(env), newDemo(env), newVersion(env), newDocs(env), newPrices(env), newHealthcheck(env))
 	for _, group := range []*cobra.Command{newLogin(env), newKeys(env), newTeams(env), newUsers(env), newBudgets(env), newModels(env), newSpend(env), newImport(env), newMigrate(env), newLedger(env), newRotate(env)} {
 		strictUsage(group)
 		root.AddCommand(group)

@@ -194,6 +194,7 @@ func metricTable() (string, error) {
 	}
 	m.Reloaded(true)
 	m.CooledDown("alias", "upstream")
+	m.Credentials(func() []telemetry.Credential { return []telemetry.Credential{{Principal: "instance_principal"}} })
 	var page pageWriter
 	m.Handler().ServeHTTP(&page, pageRequest("/metrics"))
 	return readMetrics(&page.body)

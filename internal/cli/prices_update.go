@@ -51,12 +51,12 @@ them too.`,
 }
 
 func updatePrices(ctx context.Context, env *Environment, o *priceUpdate, from string) error {
-	dir, err := dataDir(env, o.dataDir)
+	dir, remedy, err := dataDir(env, o.dataDir)
 	if err != nil {
 		return err
 	}
 	if dir == "" {
-		return usagef("say where the gateway keeps its data: --data-dir, or TOLLGATE_DATA_DIR")
+		return usagef("the prices cannot be kept where the gateway keeps its data: %s", remedy)
 	}
 	before, _, err := price.Load(dir)
 	if err != nil {

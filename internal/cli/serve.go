@@ -96,9 +96,9 @@ func serve(ctx context.Context, env *Environment, o *serveOptions, flags *pflag.
 	if err != nil {
 		return err
 	}
-	dir := ""
+	dir, remedy := "", ""
 	if !o.noStore {
-		if dir, err = dataDir(env, o.dataDir); err != nil {
+		if dir, remedy, err = dataDir(env, o.dataDir); err != nil {
 			return err
 		}
 	}
@@ -125,7 +125,7 @@ func serve(ctx context.Context, env *Environment, o *serveOptions, flags *pflag.
 		return a.Close(ctx)
 	}
 	if !o.noStore {
-		warnForgetful(log, dir, !a.Config().General.DatabaseURL.Empty())
+		warnForgetful(log, remedy, !a.Config().General.DatabaseURL.Empty())
 	}
 	return listenAndServe(ctx, env, o, a, log)
 }

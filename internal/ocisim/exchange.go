@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tollgate/internal/ocisim/identity"
 )
 
 // exchange is one request on its way through the service.
@@ -20,6 +22,8 @@ type exchange struct {
 	op       string
 	body     []byte
 	variants Variants // as they were when the request came
+	identity bool     // one of the identity services
+	who      identity.Principal
 
 	requestID string
 	key       string // public name of the caller, empty until authenticated
@@ -35,14 +39,27 @@ type exchange struct {
 // operation is one entry of the route table.
 type operation struct {
 	name   string
-	bearer bool // GenAI API keys are taken beside signatures
+	access access
 	handle func(*exchange) error
 }
+
+// access is how callers of an operation prove themselves.
+type access int
+
+const (
+	signed      access = iota // a signature
+	signedOrKey               // a signature, or a GenAI API key as bearer token
+	identified                // one of the identity services: a signature
+	open                      // one of the identity services: its handler knows how
+)
 
 // serve runs a request: authentication comes before everything else, then faults, then the operation.
 func (s *Server) serve(op operation) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		x := &exchange{s: s, w: w, r: r, op: op.name, variants: s.Variants(), requestID: s.requestID(r)}
+		x := &exchange{
+			s: s, w: w, r: r, op: op.name, variants: s.Variants(), requestID: s.requestID(r),
+			identity: op.access == identified || op.access == open,
+		}
 		w.Header().Set("opc-request-id", x.requestID)
 		w.Header().Set("Date", s.clock().UTC().Format(http.TimeFormat))
 		defer x.record()
@@ -56,11 +73,19 @@ func (x *exchange) run(op operation) error {
 	if err := x.readBody(); err != nil {
 		return err
 	}
-	if err := x.authenticate(op.bearer); err != nil {
-		return err
+	if op.access != open {
+		if err := x.authenticate(op.access == signedOrKey); err != nil {
+			return err
+		}
 	}
-	x.model, x.stream = peek(x.body)
-	x.rule = x.s.faults.pick(call{op: x.op, model: x.model, key: x.key, stream: x.stream})
+	if !x.identity {
+		x.model, x.stream = peek(x.body)
+		if !x.s.identity.allows(x.who) {
+			x.failure = "no policy lets the principal call"
+			return x.s.notFound()
+		}
+	}
+	x.rule = x.s.faults.pick(call{op: x.op, model: x.model, key: x.key, stream: x.stream, identity: x.identity})
 	if x.rule.Drop {
 		x.failure = "connection dropped"
 		panic(http.ErrAbortHandler)
@@ -99,10 +124,10 @@ func (x *exchange) authenticate(bearer bool) error {
 			x.failure = "the API key is unknown or expired"
 			return x.s.unauthenticated()
 		}
-		x.key = publicName(strings.TrimSpace(key))
+		x.key, x.who = publicName(strings.TrimSpace(key)), identity.Principal{Kind: identity.APIKey}
 		return nil
 	}
-	keyID, err := x.s.keys.verify(x.r, x.body, now)
+	keyID, who, err := x.s.keys.verify(x.r, x.body, now)
 	if err != nil {
 		x.failure = err.Error()
 		e := x.s.unauthenticated()
@@ -111,7 +136,7 @@ func (x *exchange) authenticate(bearer bool) error {
 		}
 		return e
 	}
-	x.key = publicName(keyID)
+	x.key, x.who = publicName(keyID), who
 	return nil
 }
 
@@ -149,7 +174,9 @@ func (x *exchange) reply(v any) error {
 // send writes a body as a whole, or as badly as the fault rule wants.
 func (x *exchange) send(status int, body []byte) error {
 	h := x.w.Header()
-	h.Set("Content-Type", "application/json")
+	if h.Get("Content-Type") == "" {
+		h.Set("Content-Type", "application/json")
+	}
 	if x.rule.ContentType != "" {
 		h.Set("Content-Type", x.rule.ContentType)
 	}
@@ -257,7 +284,10 @@ func (x *exchange) record() {
 		return
 	}
 	x.recorded = true
-	if x.key != "" && x.count != (Count{}) {
+	switch {
+	case x.identity:
+		x.s.identity.counted(x.op, x.status)
+	case x.key != "" && x.count != (Count{}):
 		x.s.meter.add(x.key, x.model, x.count)
 	}
 	x.s.log.LogAttrs(x.r.Context(), slog.LevelDebug, "ocisim: request",
@@ -265,9 +295,17 @@ func (x *exchange) record() {
 		slog.String("failure", x.failure), slog.String("rule", x.rule.ID), slog.String("opc_request_id", x.requestID))
 	x.s.journal.add(entry{
 		Time: x.s.clock(), RequestID: x.requestID, Method: x.r.Method, Target: x.r.RequestURI, Op: x.op, Key: x.key,
-		Model: x.model, Headers: shownHeaders(x.r), Body: string(x.body[:min(len(x.body), journalBody)]),
+		Model: x.model, Headers: shownHeaders(x.r), Body: x.shownBody(),
 		Status: x.status, Failure: x.failure, Rule: x.rule.ID,
 	})
+}
+
+// shownBody leaves out what is said to the identity services: tokens are exchanged there.
+func (x *exchange) shownBody() string {
+	if x.identity {
+		return ""
+	}
+	return string(x.body[:min(len(x.body), journalBody)])
 }
 
 // shownHeaders leaves out what a caller proves itself with.

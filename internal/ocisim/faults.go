@@ -18,7 +18,8 @@ type Rule struct {
 
 	// Model matches the model or endpoint that is asked for; a trailing * matches the rest.
 	Model string `json:"model,omitempty"`
-	// Op matches the operation: chat, embed, rerank, guardrails, models, openai_chat ...
+	// Op matches the operation: chat, embed, rerank, guardrails, models, openai_chat ... A rule without it does not
+	// touch the identity services: imds, x509, rpt, rpst and workload are matched by name only.
 	Op string `json:"op,omitempty"`
 	// Key matches the caller's key id as the usage report names it.
 	Key string `json:"key,omitempty"`
@@ -84,6 +85,7 @@ func (r Rule) check() error {
 type call struct {
 	op, model, key string
 	stream         bool
+	identity       bool // one of the identity services
 }
 
 func (r Rule) matches(c call) bool {
@@ -92,6 +94,9 @@ func (r Rule) matches(c call) bool {
 			return false
 		}
 	} else if r.Model != "" && r.Model != c.model {
+		return false
+	}
+	if r.Op == "" && c.identity {
 		return false
 	}
 	return (r.Op == "" || r.Op == c.op) && (r.Key == "" || r.Key == c.key) && (r.Stream == nil || *r.Stream == c.stream)

@@ -6,6 +6,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
+
+	"tollgate/internal/ocisim/identity"
 )
 
 // FuzzBody feeds bodies to every operation behind the signature check: signing each would be most of the work.
@@ -35,6 +38,39 @@ func FuzzBody(f *testing.F) {
 			w := httptest.NewRecorder()
 			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
 			x := &exchange{s: s, w: w, r: r, body: []byte(body), variants: s.Variants(), requestID: "A/B/C", key: "genai-f"}
+			var refusal *serviceError
+			if err := operation(x); err != nil && !errors.As(err, &refusal) {
+				t.Errorf("an error that the service does not tell: %v", err)
+			}
+		}
+	})
+}
+
+// FuzzIdentityBody feeds bodies to the identity services. Where a signature is checked first, the fuzzer plays a caller
+// that passed.
+func FuzzIdentityBody(f *testing.F) {
+	f.Add(`{"certificate":"Zm9v","publicKey":"Zm9v","intermediateCertificates":["Zm9v"],"purpose":"DEFAULT"}`, "Signature keyId=\"a/fed-x509/b\"")
+	f.Add(`{"resourcePrincipalToken":"a.b.c","servicePrincipalSessionToken":"a.b.c","sessionPublicKey":"Zm9v"}`, "")
+	f.Add(`{"podKey":"Zm9v"}`, "Bearer a.b.c")
+	s, err := New(Options{Identity: IdentityOptions{TrustAll: true}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	token, err := s.identity.cluster.ServiceAccountToken("ai", "gateway", s.identity.life(time.Hour))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(`{"podKey":""}`, "Bearer "+token)
+	operations := []func(*exchange) error{(*exchange).federate, (*exchange).exchangeProof, (*exchange).exchangeServiceAccount}
+	f.Fuzz(func(t *testing.T, body, authorization string) {
+		for _, operation := range operations {
+			w := httptest.NewRecorder()
+			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+			r.Header.Set("Authorization", authorization)
+			x := &exchange{
+				s: s, w: w, r: r, body: []byte(body), variants: s.Variants(), requestID: "A/B/C", identity: true,
+				who: identity.Principal{Kind: identity.Instance},
+			}
 			var refusal *serviceError
 			if err := operation(x); err != nil && !errors.As(err, &refusal) {
 				t.Errorf("an error that the service does not tell: %v", err)

@@ -4,10 +4,14 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"maps"
 	"sort"
 	"strings"
 	"sync"
 	"time"
+
+	"tollgate/internal/ocisim/identity"
 )
 
 // tokenPrefix begins the keyId of every principal that signs with a session key.
@@ -24,6 +28,7 @@ type keyring struct {
 type signer struct {
 	public  *rsa.PublicKey
 	expires time.Time // zero: never
+	who     identity.Principal
 }
 
 func newKeyring() *keyring {
@@ -33,13 +38,41 @@ func newKeyring() *keyring {
 func (k *keyring) addKey(keyID string, pub *rsa.PublicKey) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.signers[keyID] = signer{public: pub}
+	tenancy, rest, _ := strings.Cut(keyID, "/")
+	user, _, _ := strings.Cut(rest, "/")
+	k.signers[keyID] = signer{public: pub, who: identity.Principal{Kind: identity.User, ID: user, Tenancy: tenancy}}
 }
 
-func (k *keyring) addToken(token string, pub *rsa.PublicKey, expires time.Time) {
+// addToken remembers a token of who and forgets those of its kind that expired before now.
+func (k *keyring) addToken(token string, pub *rsa.PublicKey, expires, now time.Time, who identity.Principal) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.signers[tokenPrefix+strings.TrimPrefix(token, tokenPrefix)] = signer{pub, expires}
+	maps.DeleteFunc(k.signers, func(_ string, s signer) bool { return s.who.Kind == who.Kind && expired(s.expires, now) })
+	k.signers[tokenPrefix+strings.TrimPrefix(token, tokenPrefix)] = signer{pub, expires, who}
+}
+
+// revoke forgets every token of a kind of principal, of all kinds when it is empty, and says how many there were.
+func (k *keyring) revoke(kind identity.Kind) int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	before := len(k.signers)
+	maps.DeleteFunc(k.signers, func(id string, s signer) bool {
+		return strings.HasPrefix(id, tokenPrefix) && (kind == "" || s.who.Kind == kind)
+	})
+	return before - len(k.signers)
+}
+
+// tokens counts the tokens that are good, by kind.
+func (k *keyring) tokens(now time.Time) map[identity.Kind]int {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	counts := make(map[identity.Kind]int)
+	for id, s := range k.signers {
+		if strings.HasPrefix(id, tokenPrefix) && !expired(s.expires, now) {
+			counts[s.who.Kind]++
+		}
+	}
+	return counts
 }
 
 func (k *keyring) addBearer(key string, expires time.Time) {
@@ -67,15 +100,15 @@ func (k *keyring) remove(name string) bool {
 	return false
 }
 
-// signer returns the key of a keyId that is known and not expired.
-func (k *keyring) signer(keyID string, now time.Time) (*rsa.PublicKey, bool) {
+// signer returns who signs with a keyId that is known and not expired.
+func (k *keyring) signer(keyID string, now time.Time) (signer, error) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	s, ok := k.signers[keyID]
 	if !ok || expired(s.expires, now) {
-		return nil, false
+		return signer{}, errors.New("the key is unknown or expired")
 	}
-	return s.public, true
+	return s, nil
 }
 
 func (k *keyring) bearer(key string, now time.Time) bool {

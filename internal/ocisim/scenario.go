@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+
+	"tollgate/internal/ocisim/identity"
 )
 
 // Scenario is the content of a scenario file: what the simulator knows and does beyond its defaults.
@@ -14,6 +16,8 @@ type Scenario struct {
 	Models    []Model    `json:"models,omitempty"`
 	Endpoints []Endpoint `json:"endpoints,omitempty"`
 	Rules     []Rule     `json:"rules,omitempty"`
+	// Policies say which principals may call; none lets everybody call.
+	Policies []identity.Policy `json:"policies,omitempty"`
 }
 
 // ParseScenario reads a scenario from JSON. A name that it does not know is an error.

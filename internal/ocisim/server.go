@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"tollgate/internal/ocisim/identity"
 )
 
 // Options configures a Server. The zero value is a working simulator that knows no key.
@@ -30,6 +32,8 @@ type Options struct {
 	Seed int64
 	// Latency is how long a healthy reply takes.
 	Latency Latency
+	// Identity is who the principals are that the identity services know, and how long their tokens are good.
+	Identity IdentityOptions
 }
 
 // Latency is the pace of a healthy service; zero is as fast as possible.
@@ -52,6 +56,8 @@ type Server struct {
 	meter   *meter
 	journal *journal
 	mux     *http.ServeMux
+
+	identity *Identity
 
 	compartments map[string]bool // read-only after New; empty accepts all
 
@@ -79,6 +85,7 @@ func New(o Options) (*Server, error) {
 		s.region = "us-chicago-1"
 	}
 	s.models = newCatalogue(s.region)
+	s.identity = newIdentity(s, o.Identity)
 	for id, key := range o.Keys {
 		s.keys.addKey(id, key)
 	}
@@ -117,10 +124,11 @@ func (s *Server) apply(sc *Scenario) error {
 			return err
 		}
 	}
-	return nil
+	return s.identity.SetPolicies(sc.Policies)
 }
 
-// Handler serves both of the service's hosts (inference and management) and the control API.
+// Handler serves both of the service's hosts (inference and management), the auth service, the metadata service of an
+// instance, and the control API. A cluster's endpoint has a handler of its own, see Identity.
 func (s *Server) Handler() http.Handler { return s.mux }
 
 // AddKey lets signatures made with the private half of pub under keyID pass. A known keyID is replaced.
@@ -129,8 +137,17 @@ func (s *Server) AddKey(keyID string, pub *rsa.PublicKey) { s.keys.addKey(keyID,
 // AddToken lets the keyId "ST$"+token pass until expires (zero: for ever), with signatures of pub's private half: the
 // way of session tokens and of instance, resource and workload principals.
 func (s *Server) AddToken(token string, pub *rsa.PublicKey, expires time.Time) {
-	s.keys.addToken(token, pub, expires)
+	s.keys.addToken(token, pub, expires, s.clock(), identity.Principal{Kind: identity.Session})
 }
+
+// AddRule adds a fault rule; one of the same id is replaced.
+func (s *Server) AddRule(r Rule) error {
+	_, err := s.faults.add(r)
+	return err
+}
+
+// Identity is the identity side of the service.
+func (s *Server) Identity() *Identity { return s.identity }
 
 // AddAPIKey lets a GenAI API key pass on the OpenAI-compatible surface until expires (zero: for ever).
 func (s *Server) AddAPIKey(key string, expires time.Time) { s.keys.addBearer(key, expires) }

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tollgate/internal/ocisim/identity"
 )
 
 // maxSkew is how far a request's date may be from the service's clock, either way.
@@ -93,14 +95,25 @@ func requiredHeaders(method string) []string {
 	return names
 }
 
-// verify checks the request's signature and returns the keyId that made it. Whatever is wrong, the service answers
-// 401; the error says what for the log.
-func (k *keyring) verify(r *http.Request, body []byte, now time.Time) (string, error) {
+// verify checks the request's signature and returns the keyId that made it, with the principal behind it. Whatever is
+// wrong, the service answers 401; the error says what for the log.
+func (k *keyring) verify(r *http.Request, body []byte, now time.Time) (string, identity.Principal, error) {
+	var who identity.Principal
+	keyID, err := verifySignature(r, body, now, requiredHeaders(r.Method), func(id string) (*rsa.PublicKey, error) {
+		s, err := k.signer(id, now)
+		who = s.who
+		return s.public, err
+	})
+	return keyID, who, err
+}
+
+// verifySignature checks that the signature covers the needed headers and verifies with the key that lookup finds for
+// its keyId, which it returns.
+func verifySignature(r *http.Request, body []byte, now time.Time, needed []string, lookup func(keyID string) (*rsa.PublicKey, error)) (string, error) {
 	a, err := parseAuthorization(r.Header.Get("Authorization"))
 	if err != nil {
 		return "", err
 	}
-	needed := requiredHeaders(r.Method)
 	for _, name := range needed {
 		if !slices.Contains(a.headers, name) && (name != "date" || !slices.Contains(a.headers, "x-date")) {
 			return "", fmt.Errorf("the signature does not cover %s", name)
@@ -114,9 +127,9 @@ func (k *keyring) verify(r *http.Request, body []byte, now time.Time) (string, e
 			return "", err
 		}
 	}
-	public, ok := k.signer(a.keyID, now)
-	if !ok {
-		return "", errors.New("the key is unknown or expired")
+	public, err := lookup(a.keyID)
+	if err != nil {
+		return "", err
 	}
 	digest := sha256.Sum256([]byte(signingString(r, a.headers)))
 	if err := rsa.VerifyPKCS1v15(public, crypto.SHA256, digest[:], a.signature); err != nil {

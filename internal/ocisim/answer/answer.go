@@ -117,6 +117,7 @@ type Reply struct {
 
 // Compose answers the prompt. The same prompt always gives the same reply.
 func Compose(p Prompt) Reply {
+	p = askedInWords(p)
 	last := lastMessage(p.Messages)
 	if calls := chooseCalls(p, last); len(calls) > 0 {
 		return Reply{Text: plan(calls), Calls: calls}

@@ -96,7 +96,7 @@ func instance(root, schema map[string]any, key string, from source) any {
 	case "integer", "number":
 		return fillNumber(schema, from)
 	case "boolean":
-		return true
+		return fillBoolean(key, from.text)
 	case "null":
 		return nil
 	}
@@ -293,6 +293,21 @@ func fillNumber(schema map[string]any, from source) any {
 		return int64(math.Ceil(value))
 	}
 	return value
+}
+
+// hurdles are the words of a property that says whether something stands in the way.
+var hurdles = []string{"required", "require", "needed", "need"}
+
+// fillBoolean says yes, but not to a hurdle ("approval_required") of which the text says nothing.
+func fillBoolean(key, text string) bool {
+	words := nameWords(key)
+	for _, hurdle := range hurdles {
+		if words[hurdle] {
+			delete(words, hurdle)
+			return overlap(words, keywords(text)) > 0
+		}
+	}
+	return true
 }
 
 func bounds(schema map[string]any) (low, high float64) {
