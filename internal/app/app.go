@@ -59,8 +59,10 @@ type App struct {
 	checking bool
 	gw       *gateway.Gateway
 	rooms    rooms
-	replica  string                         // names this process among those that share a store
-	settings atomic.Pointer[admin.Settings] // of the management API
+	// credentials are what signs for deployments; they outlive reloads.
+	credentials provider.Credentials
+	replica     string                         // names this process among those that share a store
+	settings    atomic.Pointer[admin.Settings] // of the management API
 	// reloading is true while a reload is about to begin that somebody has asked for.
 	reloading atomic.Bool
 
@@ -69,7 +71,8 @@ type App struct {
 	lastStored, readStored *config.Document
 	config                 *config.Config
 	egress                 *egress.Egress
-	way                    way // what egress was made with
+	way                    way             // what egress was made with
+	lease                  *provider.Lease // what of credentials config uses
 }
 
 // ErrConfig says that a configuration has errors; the diagnostics that come with it say which.
@@ -130,6 +133,7 @@ func (a *App) start(ctx context.Context, cfg *config.Config) (config.Diagnostics
 	}
 	found = append(found, b.found...)
 	if len(cfg.Models) > 0 && len(b.deployments) == 0 {
+		b.lease.Release()
 		return found, ErrConfig
 	}
 	return found, a.take(b)
@@ -139,12 +143,15 @@ func (a *App) start(ctx context.Context, cfg *config.Config) (config.Diagnostics
 func (a *App) take(b *built) error {
 	snapshot, err := a.snapshot(b)
 	if err != nil {
+		b.lease.Release()
 		return err
 	}
 	settings, err := adminSettings(b)
 	if err != nil {
+		b.lease.Release()
 		return err
 	}
+	a.keep(b)
 	a.settings.Store(settings)
 	a.rooms.budgets.Configure(a.budgetOptions(b.config))
 	before := a.egress
@@ -153,7 +160,9 @@ func (a *App) take(b *built) error {
 		o := gateway.Options{
 			Version: a.opts.Version, RootPath: a.opts.RootPath, Log: a.log, Metrics: a.opts.Metrics,
 			Budgets: a.rooms.budgets, Limits: a.rooms.limits, Replica: a.replica, Pages: a.rooms.pages(), Decline: admin.Decline,
+			Credentials: a.credentials.Status,
 		}
+		a.opts.Metrics.Credentials(a.credentialSeries)
 		if a.rooms.ledger != nil {
 			o.Ledger, o.Counters = a.rooms.ledger, a.rooms.store
 			o.DatabaseAnswers = func() bool { return time.Since(a.rooms.store.LastSync()) < databaseSilence }
@@ -265,6 +274,7 @@ func (a *App) replace(cfg *config.Config) (config.Diagnostics, error) {
 		return nil, err
 	}
 	if b.found.HasErrors() {
+		b.lease.Release()
 		return b.found, ErrConfig
 	}
 	return b.found, a.take(b)
@@ -275,6 +285,9 @@ func (a *App) Close(ctx context.Context) error {
 	err := errors.Join(a.gw.Drain(ctx), a.rooms.close(ctx)) // without the lock: a reload may be under way
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.lease != nil {
+		a.lease.Release()
+	}
 	if a.egress != nil {
 		a.egress.CloseIdleConnections()
 	}

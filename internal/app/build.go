@@ -30,6 +30,7 @@ type built struct {
 	egress      *egress.Egress
 	way         way // what egress was made with
 	providers   map[string]provider.Opener
+	lease       *provider.Lease // of what signs for the deployments; whoever does not take the configuration releases it
 	deployments []dispatch.Deployment
 	models      []gateway.Model    // of the same entries as deployments
 	found       config.Diagnostics // of deployments and prices
@@ -44,6 +45,7 @@ func (a *App) build(cfg *config.Config) (*built, error) {
 		return nil, err
 	}
 	b.providers = a.opts.Providers(b.getenv, a.prices)
+	b.lease = a.credentials.Lease()
 	for i := range cfg.Models {
 		if d, m, ok := a.deployment(b, &cfg.Models[i]); ok {
 			b.deployments = append(b.deployments, d)
@@ -207,8 +209,8 @@ func (a *App) deployment(b *built, m *config.Model) (dispatch.Deployment, gatewa
 			b.refuse(m, err)
 			return dispatch.Deployment{}, gateway.Model{}, false
 		}
-		if c, ok := chatter.(provider.Checker); ok && a.checking {
-			b.check(m, c)
+		if a.checking {
+			b.check(m, chatter)
 		}
 		attach(&d, chatter)
 	}
@@ -289,13 +291,29 @@ func (b *built) refuse(m *config.Model, err error) {
 }
 
 // check has a provider look at its settings.
-func (b *built) check(m *config.Model, c provider.Checker) {
+func (b *built) check(m *config.Model, chatter provider.Chatter) {
+	if e, ok := chatter.(provider.Explainer); ok {
+		for _, text := range e.Explain() {
+			b.explain(m, text)
+		}
+	}
+	c, ok := chatter.(provider.Checker)
+	if !ok {
+		return
+	}
 	warnings, err := c.Check()
 	for _, w := range warnings {
 		b.say(m, config.Warning, "provider", w)
 	}
 	if err != nil {
 		b.say(m, config.Error, "provider", err.Error())
+	}
+}
+
+// explain adds a notice, for the first entry that it is true of.
+func (b *built) explain(m *config.Model, text string) {
+	if !slices.ContainsFunc(b.found, func(d config.Diagnostic) bool { return d.Severity == config.Notice && d.Message == text }) {
+		b.say(m, config.Notice, "provider", text)
 	}
 }
 
@@ -319,8 +337,12 @@ func providerList(providers map[string]provider.Opener) string {
 	return "served are " + strings.Join(slices.Sorted(maps.Keys(providers)), ", ")
 }
 
-// getenv is the environment as providers see it: environment_variables first, then the process's.
+// getenv is the environment as providers see it: environment_variables first, then the process's. tollgate_settings.oci_auth
+// stands before the variable of the same meaning.
 func (b *built) getenv(name string) string {
+	if name == "OCI_AUTH" && b.config.Tollgate.OCIAuth != "" {
+		return b.config.Tollgate.OCIAuth
+	}
 	value, _ := b.lookup(name)
 	return value
 }
@@ -335,7 +357,7 @@ func (a *App) spec(b *built, m *config.Model, upstream string) (provider.Spec, e
 	defaults, err := requestDefaults(cfg, m)
 	return provider.Spec{
 		ID: m.Info.ID, Alias: m.Name, Model: upstream, Params: m.Params, Defaults: defaults, Omit: m.Params.AdditionalDropParams,
-		DropParams: drop, Egress: b.egress, AllowURLFetch: cfg.Tollgate.AllowURLFetch, Log: a.log,
+		DropParams: drop, Egress: b.egress, Credentials: b.lease, AllowURLFetch: cfg.Tollgate.AllowURLFetch, Log: a.log,
 	}, err
 }
 

@@ -29,6 +29,7 @@ func Check(o Options) config.Diagnostics {
 	if err != nil {
 		return append(found, failure(err))
 	}
+	defer b.lease.Release()
 	found = append(found, b.found...)
 	if _, err := a.snapshot(b); err != nil {
 		found = append(found, failure(err))

@@ -150,7 +150,8 @@ func (a *App) storable(section string, value map[string]any) error {
 	a.mu.Lock()
 	b := &built{config: cfg, lookup: a.environ.with(cfg.Environment), egress: a.egress}
 	a.mu.Unlock()
-	b.providers = a.opts.Providers(b.getenv, a.prices)
+	b.providers, b.lease = a.opts.Providers(b.getenv, a.prices), a.credentials.Lease()
+	defer b.lease.Release()
 	for i := range cfg.Models {
 		if _, _, ok := a.deployment(b, &cfg.Models[i]); !ok {
 			return errors.New(b.found.Error())

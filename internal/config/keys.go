@@ -119,6 +119,7 @@ var (
 	fallbackLists = shape{kind: fallbacksKind}
 	targets       = shape{kind: targetsKind}
 	clientParams  = list(shape{kind: clientParamKind})
+	ociAuth       = choice("auto", "api_key", "security_token", "instance_principal", "resource_principal", "oke_workload_identity")
 	verify        = shape{kind: verifyKind}
 )
 

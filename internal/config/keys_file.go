@@ -45,6 +45,7 @@ var tollgateSettings = section{
 		served("strict_management_api", boolean, "Refuse unknown fields in management calls.").defaults("false"),
 		served("spool_max_mb", integer, "MB of calls that may wait on the local disk for a database that is away.").defaults("1024"),
 		served("spool_full", choice("serve", "refuse"), "What happens when that is full: calls go on and their rows are lost, or calls are refused.").defaults("serve"),
+		served("oci_auth", ociAuth, "The kind of principal that signs for deployments of OCI that name none.").env("OCI_AUTH"),
 		served("spool_sync", choice("none", "interval", "always"), "When the spool is written through to the disk itself.").defaults("interval"),
 	},
 }

@@ -345,4 +345,5 @@ type TollgateSettings struct {
 	SpoolMaxMB          int           `key:"spool_max_mb"`
 	SpoolFull           string        `key:"spool_full"` // serve or refuse
 	SpoolSync           string        `key:"spool_sync"` // none, interval or always
+	OCIAuth             string        `key:"oci_auth"`   // the kind of principal where a deployment names none; "" = auto
 }

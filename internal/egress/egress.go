@@ -10,6 +10,7 @@ package egress
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"net/http"
 	"net/netip"
@@ -153,6 +154,18 @@ func (e *Egress) Guarded() *Egress {
 
 // Transport returns the pooled transport for upstreams that the operator configured. It never follows a redirect.
 func (e *Egress) Transport() http.RoundTripper { return e.upstream }
+
+// Direct returns a transport to what stands beside the process, a cloud's metadata service or a cluster's own endpoint:
+// it goes through no proxy, which would ask its own neighbours. With roots it trusts them alone, and checks whatever
+// InsecureSkipVerify says. Each call makes a new one: close its idle connections when it is not needed any more.
+func (e *Egress) Direct(roots *x509.CertPool) http.RoundTripper {
+	t := e.upstream.Clone()
+	t.Proxy = nil
+	if roots != nil {
+		t.TLSClientConfig.RootCAs, t.TLSClientConfig.InsecureSkipVerify = roots, false
+	}
+	return t
+}
 
 // HTTPClient returns a client on Transport that hands redirects back instead of following them: an upstream must not
 // be able to send a signed request or a key elsewhere. It has no timeout; the context of each call decides.

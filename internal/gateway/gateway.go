@@ -17,6 +17,7 @@ import (
 	"tollgate/internal/dispatch"
 	"tollgate/internal/limit"
 	"tollgate/internal/openai"
+	"tollgate/internal/provider"
 	"tollgate/internal/record"
 	"tollgate/internal/telemetry"
 )
@@ -86,7 +87,9 @@ type Options struct {
 	Replica  string   // names this process in the ledger
 	// DatabaseAnswers tells whether the database has answered lately; nil = there is none.
 	DatabaseAnswers func() bool
-	Pages           []Page // of other rooms
+	// Credentials tells how what signs for upstreams fares; nil = nothing does.
+	Credentials func() []provider.CredentialStatus
+	Pages       []Page // of other rooms
 	// Decline says why a path that no route has is not served; nil = it is not known either.
 	Decline func(path string) *apierr.Error
 }

@@ -63,7 +63,7 @@ func (g *Gateway) health(w http.ResponseWriter, r *http.Request, _ visit) {
 	healthy, unhealthy := snap.probe(r.Context(), targets, g.opts.Log)
 	writeJSON(w, map[string]any{
 		"healthy_endpoints": healthy, "unhealthy_endpoints": unhealthy,
-		"healthy_count": len(healthy), "unhealthy_count": len(unhealthy),
+		"healthy_count": len(healthy), "unhealthy_count": len(unhealthy), "credentials": g.credentials(snap.Health.Details),
 	})
 }
 

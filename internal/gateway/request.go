@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"tollgate/internal/access"
@@ -177,9 +178,22 @@ func (q *request) fail(err error) {
 		if e.Status >= http.StatusInternalServerError {
 			level = slog.LevelWarn
 		}
-		q.g.opts.Log.Log(q.ctx, level, "call failed", "call_id", q.rec.SentID, "error", e.Cause)
+		told := []any{"call_id", q.rec.SentID, "error", e.Cause}
+		if upstream != nil && upstream.Cause != nil {
+			told = append(told, "cause", withoutURL(upstream.Cause))
+		}
+		q.g.opts.Log.Log(q.ctx, level, "call failed", told...)
 	}
 	q.write(e)
+}
+
+// withoutURL is what went wrong on the way to an upstream, for the log alone. The URL is left out: its query may hold a key.
+func withoutURL(err error) error {
+	var with *url.Error
+	if errors.As(err, &with) {
+		return with.Err
+	}
+	return err
 }
 
 // write answers with an error: as a plain answer while nothing was sent, else as an event of the stream.

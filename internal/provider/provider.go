@@ -46,6 +46,12 @@ type Checker interface {
 	Check() (warnings []string, err error)
 }
 
+// Explainer is a provider that can say what it has made of its settings where they leave that open, a sentence each and
+// without a network. `tollgate validate` shows it.
+type Explainer interface {
+	Explain() []string
+}
+
 // Spec is what a provider is opened with: one deployment of the configuration.
 type Spec struct {
 	ID    string // the deployment's id
@@ -61,6 +67,8 @@ type Spec struct {
 	// DropParams is the effective drop_params: unsupported parameters are left out and named instead of refused.
 	DropParams bool
 	Egress     *egress.Egress
+	// Credentials keeps what signs for the deployment beyond the configuration; nil keeps nothing.
+	Credentials *Lease
 	// AllowURLFetch lets a provider fetch URLs out of a caller's body through Egress.Fetch.
 	AllowURLFetch bool
 	Log           *slog.Logger

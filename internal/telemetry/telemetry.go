@@ -48,17 +48,18 @@ func NewID() string {
 // Metrics are the gateway's Prometheus series. Their labels are bounded: aliases come from the configuration,
 // never from a caller's text.
 type Metrics struct {
-	registry *prometheus.Registry
-	requests *prometheus.CounterVec
-	duration *prometheus.HistogramVec
-	tokens   *prometheus.CounterVec
-	spend    *prometheus.CounterVec
-	unpriced *prometheus.CounterVec
-	inFlight prometheus.Gauge
-	reloads  *prometheus.CounterVec
-	reloadOK prometheus.Gauge
-	cooling  *prometheus.CounterVec
-	ledger   *ledgerSeries
+	registry    *prometheus.Registry
+	requests    *prometheus.CounterVec
+	duration    *prometheus.HistogramVec
+	tokens      *prometheus.CounterVec
+	spend       *prometheus.CounterVec
+	unpriced    *prometheus.CounterVec
+	inFlight    prometheus.Gauge
+	reloads     *prometheus.CounterVec
+	reloadOK    prometheus.Gauge
+	cooling     *prometheus.CounterVec
+	ledger      *ledgerSeries
+	credentials *credentials
 }
 
 // NewMetrics makes a registry of its own with all series in it.
@@ -88,6 +89,8 @@ func NewMetrics() *Metrics {
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.reloadOK.Set(1)
 	m.ledger = newLedgerSeries(m.registry)
+	m.credentials = newCredentials()
+	m.registry.MustRegister(m.credentials)
 	return m
 }
 

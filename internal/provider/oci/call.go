@@ -110,8 +110,16 @@ func (d *Deployment) sign(ctx context.Context, req *http.Request, hash auth.Body
 	if err == nil {
 		err = auth.SignRequest(req, snapshot, hash, d.o.Now())
 	}
-	if err == nil || ctx.Err() != nil {
-		return err
+	if err == nil {
+		return nil
+	}
+	return d.noCredential(ctx, err)
+}
+
+// noCredential is the error of a call that cannot be signed. Its cause is the operator's to read, not the caller's.
+func (d *Deployment) noCredential(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	return &provider.UpstreamError{Reason: provider.Authentication, Status: http.StatusUnauthorized, Provider: providerName,
 		Message: "the gateway has no valid credential for OCI", Cause: err}

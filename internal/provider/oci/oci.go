@@ -8,8 +8,6 @@
 package oci
 
 import (
-	"crypto/sha256"
-	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -34,14 +32,15 @@ type Options struct {
 	// Principal makes the identity that signs; nil means the ones of package auth. It is called once for equal
 	// credentials and does no network I/O.
 	Principal func(Credentials) (auth.Principal, error)
+	// ChassisTag is the file by which a machine of OCI's is known; "" means Linux's.
+	ChassisTag string
 }
 
 // Factory opens deployments. Those with equal credentials share one principal, and so one parsed key and one
 // token. It is safe for concurrent use.
 type Factory struct {
-	o          Options
-	mu         sync.Mutex
-	principals map[[sha256.Size]byte]auth.Principal // by Credentials.identity
+	o   Options
+	own *provider.Lease // keeps the principals of deployments whose Spec has no Credentials
 }
 
 // New returns a Factory.
@@ -58,10 +57,7 @@ func New(o Options) *Factory {
 	if o.NewID == nil {
 		o.NewID = randomID
 	}
-	if o.Principal == nil {
-		o.Principal = openPrincipal
-	}
-	return &Factory{o: o, principals: make(map[[sha256.Size]byte]auth.Principal)}
+	return &Factory{o: o, own: new(provider.Credentials).Lease()}
 }
 
 // Deployment is one model of OCI under one set of credentials. It is safe for concurrent use.
@@ -87,22 +83,33 @@ var (
 	_ provider.Opener   = (*Factory)(nil).Open
 )
 
-// Open makes the provider of one deployment: a *Deployment, which is a Chatter, an Embedder and a Reranker. It reads
-// the key file, but does no network I/O. Errors name the key of litellm_params at fault.
+// Open makes the provider of one deployment: a Chatter, an Embedder and a Reranker. It reads the key file, but does no
+// network I/O. Errors name the key of litellm_params at fault.
 func (f *Factory) Open(spec provider.Spec) (provider.Chatter, error) {
 	s, err := f.readSettings(spec)
 	if err != nil {
 		return nil, err
 	}
-	d := &Deployment{o: f.o, spec: spec, settings: s, fam: familyOf(spec.Model, s.format), refusals: make(map[string]bool)}
-	if spec.Egress != nil {
-		d.transport = spec.Egress.Transport()
-	}
-	if s.needsPrincipal(d.fam) {
-		if d.principal, err = f.principal(s.credentials); err != nil {
+	var p auth.Principal
+	if s.needsPrincipal(familyOf(spec.Model, s.format)) {
+		if p, err = f.principal(&spec, s.credentials, s.choice); err != nil {
 			return nil, err
 		}
 	}
+	d, err := f.deployment(spec, s, p)
+	if err != nil || !s.late {
+		return d, err
+	}
+	return &lateDeployment{Deployment: d, factory: f}, nil
+}
+
+// deployment makes a Deployment of settings. p is nil when calls go by a GenAI API key alone.
+func (f *Factory) deployment(spec provider.Spec, s settings, p auth.Principal) (*Deployment, error) {
+	d := &Deployment{o: f.o, spec: spec, settings: s, fam: familyOf(spec.Model, s.format), principal: p, refusals: make(map[string]bool)}
+	if spec.Egress != nil {
+		d.transport = spec.Egress.Transport()
+	}
+	var err error
 	if d.compat, err = d.openCompat(); err != nil {
 		return nil, err
 	}
@@ -110,22 +117,6 @@ func (f *Factory) Open(spec provider.Spec) (provider.Chatter, error) {
 	d.envelope = append(append([]byte{'{'}, d.target...), `,"chatRequest":{"apiFormat":"`...)
 	d.envelope = append(append(d.envelope, d.fam.format...), '"')
 	return d, nil
-}
-
-// principal returns the identity for credentials, the same one for equal ones.
-func (f *Factory) principal(c Credentials) (auth.Principal, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	id := c.identity()
-	if p, ok := f.principals[id]; ok {
-		return p, nil
-	}
-	p, err := f.o.Principal(c)
-	if err != nil {
-		return nil, fmt.Errorf("oci: %w", err)
-	}
-	f.principals[id] = p
-	return p, nil
 }
 
 // SupportedParams lists, sorted, the request parameters that the deployment's model takes.

@@ -1,7 +1,6 @@
 package oci
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,24 +16,18 @@ import (
 // defaultRegion is LiteLLM's.
 const defaultRegion = "us-ashburn-1"
 
-// Credentials says who signs.
+// Credentials says who signs, as far as the entry and the environment say it.
 type Credentials struct {
 	// Auth is oci_auth: auto, api_key, security_token, instance_principal, resource_principal or
-	// oke_workload_identity. Auto is an API key from the parameters, else a profile.
+	// oke_workload_identity; "" is auto.
 	Auth string
 	// The API key of a user, from oci_tenancy, oci_user, oci_fingerprint, oci_key_file, oci_key, oci_key_passphrase.
 	Tenancy, User, Fingerprint, KeyFile string
 	Key, Passphrase                     secret.String
 	// ConfigFile and Profile name a profile of an OCI configuration file; both empty means the usual one.
 	ConfigFile, Profile string
-	Region              string
-}
-
-// identity is equal for equal credentials. A hash, so that the key does not lie in a map's keys.
-func (c Credentials) identity() [sha256.Size]byte {
-	return sha256.Sum256(fmt.Appendf(nil, "%q", []string{
-		c.Auth, c.Tenancy, c.User, c.Fingerprint, c.KeyFile, c.Key.Reveal(), c.Passphrase.Reveal(), c.ConfigFile, c.Profile, c.Region,
-	}))
+	// Named: the entry itself names an API key or a profile.
+	Named bool
 }
 
 // String names the credentials without their secrets.
@@ -68,6 +61,8 @@ type settings struct {
 	apiKey      secret.String // a GenAI API key
 	actionsURL  string        // without a slash at its end: .../20231130/actions
 	openaiURL   string        // .../openai/v1
+	choice      choice        // who signs; the zero one when nobody does
+	late        bool          // region or compartment are the principal's, and not known before its first token
 }
 
 // needsPrincipal reports whether calls have to be signed, or may be: a GenAI API key serves the OpenAI-shaped surface
@@ -79,19 +74,14 @@ func (s *settings) needsPrincipal(fam *family) bool {
 	case s.surface == surfaceOpenAI:
 		return false
 	}
-	return fam.format != Generic || s.credentials.configured()
-}
-
-// configured reports whether the operator said who signs.
-func (c Credentials) configured() bool {
-	return c.User != "" || c.ConfigFile != "" || c.Profile != "" || (c.Auth != "" && c.Auth != "auto")
+	return fam.format != Generic || s.credentials.Named || (s.credentials.Auth != "" && s.credentials.Auth != kindAuto)
 }
 
 // readSettings reads what a deployment's parameters and the environment say.
 func (f *Factory) readSettings(spec provider.Spec) (settings, error) {
 	p := spec.Params
 	s := settings{
-		credentials: readCredentials(p),
+		credentials: readCredentials(p, f.o.Getenv),
 		format:      Format(p.Text("oci_api_format")),
 		surface:     surface(p.Text("oci_surface")),
 		apiKey:      p.APIKey,
@@ -114,28 +104,61 @@ func (f *Factory) readSettings(spec provider.Spec) (settings, error) {
 	} else if mode == "DEDICATED" && s.endpoint == "" {
 		return s, errors.New("oci: litellm_params.oci_serving_mode is DEDICATED, but there is no oci_endpoint_id")
 	}
-	return s, s.readPlace(p, familyOf(spec.Model, s.format), f.o.Getenv)
+	return s, f.readPlace(&s, p, familyOf(spec.Model, s.format))
 }
 
-// readPlace finds region, compartment and addresses. What neither the entry nor the environment says comes from the
-// profile that signs, where one does.
-func (s *settings) readPlace(p config.Params, fam *family, getenv func(string) string) error {
-	profile := usedProfile(s.credentials)
-	s.region = auth.CanonicalRegion(firstOf(p.Text("oci_region"), getenv("OCI_REGION"), profile.Region, defaultRegion))
-	s.credentials.Region = s.region
-	s.compartment = firstOf(p.Text("oci_compartment_id"), getenv("OCI_COMPARTMENT_ID"), getenv("OCI_COMPARTMENT"), s.credentials.Tenancy, profile.Tenancy)
-	if s.compartment == "" && s.needsPrincipal(fam) {
+// readPlace finds who signs, region, compartment and addresses. What neither the entry nor the environment says comes
+// from the profile that signs, or else from the principal's token: then the place is not complete before there is one.
+func (f *Factory) readPlace(s *settings, p config.Params, fam *family) error {
+	signed := s.needsPrincipal(fam)
+	if signed {
+		var err error
+		if s.choice, err = f.choose(s.credentials); err != nil && f.o.Principal == nil {
+			return fmt.Errorf("oci: %w", err)
+		}
+	}
+	profile := s.choice.profile
+	s.region = auth.CanonicalRegion(firstOf(p.Text("oci_region"), f.o.Getenv("OCI_REGION"), profile.Region, s.choice.region))
+	s.compartment = firstOf(p.Text("oci_compartment_id"), f.o.Getenv("OCI_COMPARTMENT_ID"), f.o.Getenv("OCI_COMPARTMENT"), s.credentials.Tenancy, profile.Tenancy)
+	if s.region == "" && p.APIBase == "" && s.choice.kind == kindWorkload {
+		return errors.New("oci: no region: set litellm_params.oci_region, OCI_REGION or OCI_RESOURCE_PRINCIPAL_REGION")
+	}
+	if s.region == "" && (p.APIBase != "" || !s.choice.tellsRegion()) {
+		s.region = defaultRegion
+	}
+	if s.compartment == "" && signed && !s.choice.renews() {
 		return errors.New("oci: no compartment: set litellm_params.oci_compartment_id or OCI_COMPARTMENT_ID")
 	}
+	s.late = s.region == "" || s.compartment == "" && signed
 	return s.readBase(p.APIBase)
 }
 
-func readCredentials(p config.Params) Credentials {
-	return Credentials{
-		Auth: p.Text("oci_auth"), Tenancy: p.Text("oci_tenancy"), User: p.Text("oci_user"), Fingerprint: p.Text("oci_fingerprint"),
+// readCredentials reads who signs. What the entry does not say comes from the environment, as LiteLLM has it; but the
+// parts of one API key do not mix with those of another one, nor with a profile.
+func readCredentials(p config.Params, getenv func(string) string) Credentials {
+	c := Credentials{
+		Auth: firstOf(p.Text("oci_auth"), getenv("OCI_AUTH")), Tenancy: p.Text("oci_tenancy"), User: p.Text("oci_user"), Fingerprint: p.Text("oci_fingerprint"),
 		KeyFile: p.Text("oci_key_file"), Key: p.Secret("oci_key"), Passphrase: p.Secret("oci_key_passphrase"),
 		ConfigFile: p.Text("oci_config_file"), Profile: p.Text("oci_profile"),
 	}
+	profile := c.ConfigFile != "" || c.Profile != ""
+	c.Named = c.hasKey() || profile
+	c.ConfigFile = firstOf(c.ConfigFile, getenv("OCI_CONFIG_FILE"))
+	if profile && !c.hasKey() {
+		return c
+	}
+	if c.User == "" {
+		c.User = getenv("OCI_USER")
+		c.Fingerprint = firstOf(c.Fingerprint, getenv("OCI_FINGERPRINT"))
+	}
+	if c.KeyFile == "" && c.Key.Empty() {
+		c.KeyFile, c.Key = getenv("OCI_KEY_FILE"), secret.New(getenv("OCI_KEY"))
+		if c.Passphrase.Empty() {
+			c.Passphrase = secret.New(getenv("OCI_KEY_PASSPHRASE"))
+		}
+	}
+	c.Tenancy = firstOf(c.Tenancy, getenv("OCI_TENANCY"))
+	return c
 }
 
 // readBase finds the addresses of both surfaces. An api_base may be the host, or any address of OCI's below it as

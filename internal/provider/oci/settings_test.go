@@ -94,7 +94,7 @@ func TestOpen_SharesPrincipals(t *testing.T) {
 		}
 		return c.(*Deployment).principal
 	}
-	base := []string{"oci_tenancy: t", "oci_user: u", "oci_key: K", "oci_fingerprint: f", "oci_key_passphrase: p", "oci_profile: q"}
+	base := []string{"oci_tenancy: t", "oci_user: u", "oci_key: K", "oci_fingerprint: f", "oci_key_passphrase: p"}
 	first := open(base...)
 	if open(append(slices.Clone(base), "temperature: 1")...) != first || made != 1 {
 		t.Errorf("%d principals for equal credentials", made)
@@ -109,7 +109,7 @@ func TestOpen_SharesPrincipals(t *testing.T) {
 }
 
 func TestCredentials_NeverPrint(t *testing.T) {
-	c := readCredentials(readSpec(t, "model: oci/m\noci_key: TOPSECRET\noci_key_passphrase: HUSHHUSH\noci_user: u").Params)
+	c := readCredentials(readSpec(t, "model: oci/m\noci_key: TOPSECRET\noci_key_passphrase: HUSHHUSH\noci_user: u").Params, func(string) string { return "" })
 	if c.Key.Reveal() != "TOPSECRET" || c.Passphrase.Reveal() != "HUSHHUSH" {
 		t.Fatalf("key %q", c.Key.Reveal())
 	}
@@ -192,8 +192,7 @@ func TestOpen_Profile(t *testing.T) {
 
 func TestOpenPrincipal_Errors(t *testing.T) {
 	tests := []struct{ params, want string }{
-		{"oci_auth: instance_principal", "oci: litellm_params.oci_auth: instance_principal is not served yet; api_key is"},
-		{"oci_user: u\noci_tenancy: t", "oci: oci: api key: neither a key file nor a key"},
+		{"oci_user: u\noci_tenancy: t", "oci: an API key signs, because oci_user is given, but it is not whole: there is no oci_key_file or oci_key (or OCI_KEY_FILE, OCI_KEY)"},
 	}
 	for _, tt := range tests {
 		_, err := New(Options{}).Open(readSpec(t, "model: oci/m\n"+tt.params))

@@ -182,9 +182,9 @@ func TestChatStream_OpenAISurface(t *testing.T) {
 // the second when it is asked.
 func TestOpen_KeyAloneCannotSign(t *testing.T) {
 	o := testOptions(nil)
-	o.Principal = openPrincipal
+	o.Principal = nil
 	_, err := New(o).Open(readSpec(t, "model: oci/cohere.command-latest\napi_key: sk-x\noci_config_file: /nonexistent/config"))
-	if err == nil || !strings.HasPrefix(err.Error(), "oci: no oci_user, so the configuration file was looked for: ") {
+	if err == nil || !strings.HasPrefix(err.Error(), "oci: oci: profile file /nonexistent/config: ") {
 		t.Errorf("%v", err)
 	}
 	d := openWith(t, o, "model: oci/xai.grok-4\napi_key: sk-x", nil)

@@ -14,8 +14,9 @@ import (
 // The headers in the signing string, in the order of Oracle's own SDKs. The
 // server follows whatever order the Authorization header announces.
 const (
-	plainHeaders = "date (request-target) host"
-	bodyHeaders  = plainHeaders + " content-length content-type x-content-sha256"
+	hostlessHeaders = "date (request-target)"
+	plainHeaders    = hostlessHeaders + " host"
+	bodyHeaders     = " content-length content-type x-content-sha256"
 )
 
 // emptySHA256 is the base64 of SHA-256 over no bytes.
@@ -83,9 +84,19 @@ func SignRequest(req *http.Request, snap Snapshot, body Body, now time.Time, ext
 	return signDated(req, snap, body, now.UTC().Format(http.TimeFormat), extra)
 }
 
+// signWithoutHost is SignRequest for the federation service, for which Oracle's
+// SDKs leave the host out of what is signed.
+func signWithoutHost(req *http.Request, snap Snapshot, body Body, now time.Time) error {
+	return sign(req, snap, body, now.UTC().Format(http.TimeFormat), nil, false)
+}
+
 // signDated is SignRequest with the Date header as text: the published test
 // vectors carry a weekday that no clock produces.
 func signDated(req *http.Request, snap Snapshot, body Body, date string, extra []string) error {
+	return sign(req, snap, body, date, extra, true)
+}
+
+func sign(req *http.Request, snap Snapshot, body Body, date string, extra []string, withHost bool) error {
 	if snap.Key == nil {
 		return ErrNoKey
 	}
@@ -94,7 +105,7 @@ func signDated(req *http.Request, snap Snapshot, body Body, date string, extra [
 		return err
 	}
 	var stack [1536]byte // holds a usual signing string; a longer one moves to the heap
-	text, err := appendSigningString(stack[:0], req, extra)
+	text, err := appendSigningString(stack[:0], req, extra, withHost)
 	if err != nil {
 		return err
 	}
@@ -105,7 +116,7 @@ func signDated(req *http.Request, snap Snapshot, body Body, date string, extra [
 
 	b := text[:0]
 	b = append(b, `Signature version="1",headers="`...)
-	b = append(b, signedHeaders(req.Method)...)
+	b = append(b, signedHeaders(req.Method, withHost)...)
 	for _, name := range extra {
 		b = append(b, ' ')
 		b = append(b, strings.ToLower(name)...)
@@ -160,7 +171,7 @@ func setHeaders(req *http.Request, values headerValues, body Body, date string) 
 
 // appendSigningString appends one line per signed header, "name: value" joined
 // by newlines, to b. It reads the values that setHeaders left on req.
-func appendSigningString(b []byte, req *http.Request, extra []string) ([]byte, error) {
+func appendSigningString(b []byte, req *http.Request, extra []string, withHost bool) ([]byte, error) {
 	host := req.Host
 	if host == "" {
 		host = req.URL.Host
@@ -171,8 +182,10 @@ func appendSigningString(b []byte, req *http.Request, extra []string) ([]byte, e
 	b = append(b, lowerMethod(req.Method)...)
 	b = append(b, ' ')
 	b = append(b, req.URL.RequestURI()...)
-	b = append(b, "\nhost: "...)
-	b = append(b, host...)
+	if withHost {
+		b = append(b, "\nhost: "...)
+		b = append(b, host...)
+	}
 	if hasBody(req.Method) {
 		b = append(b, "\ncontent-length: "...)
 		b = append(b, req.Header.Get("Content-Length")...)
@@ -200,11 +213,16 @@ func hasBody(method string) bool {
 	return method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch
 }
 
-func signedHeaders(method string) string {
-	if hasBody(method) {
-		return bodyHeaders
+func signedHeaders(method string, withHost bool) string {
+	switch {
+	case hasBody(method) && withHost:
+		return plainHeaders + bodyHeaders
+	case hasBody(method):
+		return hostlessHeaders + bodyHeaders
+	case withHost:
+		return plainHeaders
 	}
-	return plainHeaders
+	return hostlessHeaders
 }
 
 // lowerMethod lower-cases a method; net/http takes an empty one for GET.
