@@ -50,7 +50,7 @@ func TestSixModels(t *testing.T) {
 		}
 	})
 	t.Run("the broken alias falls back", func(t *testing.T) {
-		r, err := g.post("/v1/chat/completions", ask("oci-broken", "What is the capital of Italy?"))
+		r, err := g.post("/v1/chat/completions", ask("oci-broken-demo", "What is the capital of Italy?"))
 		must(t, r, err)
 		if r.json(t)["model"] != "cohere.command-latest" || content(t, r) != "Rome." {
 			t.Errorf("%s", r.body)

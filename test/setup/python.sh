@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Makes a virtual environment below .cache/python for each folder of Python tests, with what its requirements.txt names:
 # the clients' own requirements do not agree with each other. Does nothing where one is there.
+#
+#   test/setup/python.sh [FOLDER...]   without a folder: those that the suite's group "python" runs
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 source test/setup/apt.sh
@@ -13,8 +15,16 @@ python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
   exit 1
 }
 
-for file in test/sdk/python/requirements.txt test/strangers/python/requirements.txt; do
-  folder=$(dirname "$file")
+# One at a time: suites that run side by side share these.
+mkdir -p .cache/python
+exec 8>.cache/python/lock
+if command -v flock >/dev/null; then flock 8; fi
+
+if (($# == 0)); then
+  set -- test/sdk/python test/strangers/python
+fi
+for folder in "$@"; do
+  file=$folder/requirements.txt
   venv=.cache/python/${folder//\//-}
   stamp=$(python3 --version; cat "$file")
   if [[ -f $venv/stamp && $(<"$venv/stamp") == "$stamp" ]]; then

@@ -212,7 +212,7 @@ describe("the rest of the surface", () => {
   });
 
   test("headers", async () => {
-    const { data, response } = await client.chat.completions.create({ model: "oci-broken", messages: italy }).withResponse();
+    const { data, response } = await client.chat.completions.create({ model: "oci-broken-demo", messages: italy }).withResponse();
     assert.equal(data.model, "cohere.command-latest");
     assert.equal(response.headers.get("x-litellm-attempted-fallbacks"), "1");
     assert.equal(response.headers.get("x-request-id"), data._request_id);

@@ -1,0 +1,84 @@
+//go:build kubernetes
+
+package kubernetes_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// testAPIKey installs the chart as it is: nothing is given but the Secrets that the how-to names.
+func (w *world) testAPIKey(t *testing.T) {
+	s := w.namespace(t, "keyed")
+	s.apiKeySecrets(t)
+	s.install(t)
+	gateway := s.url(t, "gateway-tollgate")
+	check(t, chat(t.Context(), gateway, s.key))
+
+	// The file mode is what the kubelet makes of 0400 and a group: nobody else may read, and nobody may write.
+	pods := w.processes(t)
+	if len(pods) != 2 {
+		t.Fatalf("%d gateways run in pods, want 2", len(pods))
+	}
+	for _, pod := range pods {
+		info, err := os.Stat(pod + "/root/oci-keys/key.pem")
+		check(t, err)
+		owner := info.Sys().(*syscall.Stat_t)
+		if info.Mode().Perm() != 0o440 || owner.Uid != 0 || owner.Gid != 65534 {
+			t.Errorf("the key has mode %v, user %d and group %d", info.Mode(), owner.Uid, owner.Gid)
+		}
+		environment, err := os.ReadFile(pod + "/environ")
+		check(t, err)
+		if found := signs(environment); found != "" {
+			t.Errorf("the environment holds %s", found)
+		}
+		if _, err := os.Stat(pod + "/root/var/run/secrets/kubernetes.io/serviceaccount/token"); err == nil {
+			t.Error("a service account token is mounted that nobody needs")
+		}
+	}
+
+	// A changed overlay reaches the pods by a roll; a mistake in it does not take the gateway down.
+	_, err := s.try(t.Context(), "helm", "--namespace="+s.name, "upgrade", "gateway", chart, "--reuse-values", "--rollback-on-failure", "--wait", "--timeout=30s", "--set=image.tag=missing")
+	if err == nil {
+		t.Error("an upgrade to an image that does not exist succeeded")
+	}
+	check(t, chat(t.Context(), gateway, s.key))
+	s.live(t, gateway)
+}
+
+// testPersistentSpool runs the chart's StatefulSet on a volume of the node, with a master key that the chart makes.
+func (w *world) testPersistentSpool(t *testing.T) {
+	s := w.namespace(t, "kept")
+	s.apiKeySecrets(t)
+	volume := w.path("volume")
+	check(t, os.MkdirAll(volume, 0o777))
+	check(t, os.Chmod(volume, 0o777)) //nolint:gosec // the folder of a test's volume, which a pod writes as its own user
+	writeFile(t, w.path("volume.yaml"), fmt.Sprintf(`
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: kept}
+spec: {capacity: {storage: 2Gi}, accessModes: [ReadWriteOnce], storageClassName: local, persistentVolumeReclaimPolicy: Retain, hostPath: {path: %q}}
+`, volume))
+	s.kubectl(t, "apply", "--filename="+w.path("volume.yaml"))
+	t.Cleanup(func() { s.kubectl(t, "delete", "persistentvolume", "kept", "--timeout=1m") })
+	args := []string{"--set=spool.type=persistent,spool.storageClassName=local,replicaCount=1,masterKey.generate=true,drain.preStopSeconds=1"}
+	s.install(t, args...)
+	s.key = s.secrets(t)["gateway-tollgate-master/LITELLM_MASTER_KEY"]
+	if !strings.HasPrefix(s.key, "sk-") {
+		t.Fatalf("the chart made no key: %q", s.key)
+	}
+	gateway := s.url(t, "gateway-tollgate")
+	check(t, chat(t.Context(), gateway, s.key))
+	if _, err := os.Stat(volume + "/spool"); err != nil {
+		t.Errorf("the spool is not on the volume: %v", err)
+	}
+
+	s.install(t, append(args, "--set=podAnnotations.changed=yes")...)
+	if now := s.secrets(t)["gateway-tollgate-master/LITELLM_MASTER_KEY"]; now != s.key {
+		t.Error("an upgrade made another master key")
+	}
+	check(t, chat(t.Context(), gateway, s.key))
+}
