@@ -206,6 +206,7 @@ var modules = []struct{ from, module, why string }{
 	{"store/storetest", "github.com/google/go-cmp", "objects are compared whole"},
 	{"testkit", "github.com/jackc/pgx/v5", "databases are made for tests"},
 	{"testkit", "github.com/redis/go-redis/v9", "servers are asked whether they are up"},
+	{"cmd/tollgate", "golang.org/x/crypto", "public certificate authorities for an image that holds nothing but the binary"},
 	{"cli", "github.com/fsnotify/fsnotify", "the configuration's files are watched"},
 	{"cli", "github.com/rs/cors", "CORS for browsers"},
 	{"cli", "github.com/spf13/cobra", "the command line"},
