@@ -8,7 +8,7 @@ copyright = "the Tollgate authors, Apache License 2.0"  # the name is Sphinx's
 version = release = os.environ.get("TOLLGATE_DOCS_VERSION", "")
 
 extensions = ["myst_parser", "sphinx_copybutton", "notfound.extension"]
-exclude_patterns = ["conf.py", "site", "requirements.txt"]
+exclude_patterns = ["static"]
 
 # Anchors are those that forges make of headings, so that a link works in both places.
 myst_heading_anchors = 6
@@ -17,7 +17,8 @@ nitpicky = True
 
 html_theme = "furo"
 html_title = "Tollgate"
-html_static_path = []
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False
 html_last_updated_fmt = None

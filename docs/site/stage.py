@@ -40,6 +40,7 @@ class Stage:
                 self.place(name)
         self.target.mkdir(parents=True)
         shutil.copy(self.root / "docs" / "conf.py", self.target / "conf.py")
+        shutil.copytree(self.root / "docs" / "site" / "static", self.target / "static")
         while self.waiting:
             self.bring(self.waiting.pop(0))
         self.write_repository_index()
@@ -106,13 +107,11 @@ class Stage:
         return self.place(there)
 
     def listing(self, name: PurePosixPath) -> str:
-        """Makes the page of a folder that has no README."""
-        lines = [f"# {name}/", "", f"The files of `{name}`:", ""]
-        for path in sorted((self.root / name).rglob("*")):
-            file = PurePosixPath(path.relative_to(self.root).as_posix())
-            if path.is_file() and not LEFT_OUT.intersection(file.parts):
-                link = posixpath.relpath(self.place(file), self.placed[name].parent)
-                lines.append(f"- [{file.relative_to(name)}]({link})")
+        """Makes the page of a folder that has no README: the names of its files."""
+        folder = self.root / name
+        files = [PurePosixPath(path.relative_to(folder).as_posix()) for path in sorted(folder.rglob("*")) if path.is_file()]
+        lines = [f"# {name}/", "", f"The files of `{name}` in the repository:", ""]
+        lines += [f"- `{file}`" for file in files if not LEFT_OUT.intersection(file.parts)]
         return "\n".join(lines) + "\n"
 
     def write_repository_index(self) -> None:

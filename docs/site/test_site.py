@@ -32,6 +32,7 @@ class StrictBuild(unittest.TestCase):
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 (root / name).write_text(text, "utf-8")
             shutil.copy(DOCS / "conf.py", root / "docs" / "conf.py")
+            shutil.copytree(DOCS / "site" / "static", root / "docs" / "site" / "static")
             for name, text in changes.items():
                 path = root / name.replace("__", "/").replace("_", ".")
                 path.write_text((path.read_text("utf-8") + "\n" if path.exists() else "") + text, "utf-8")

@@ -67,10 +67,10 @@ stop() {
   rm -rf "$run" "$note"
 }
 
-# dockerd leaves its chains behind, and rules that lead to them.
+# dockerd leaves its chains behind, and the rules of its bridge.
 remove_rules() { # TABLE
   local rule chain
-  iptables -t "$1" -S 2>/dev/null | grep -E '^-A .*DOCKER' | while read -r _ rule; do
+  iptables -t "$1" -S 2>/dev/null | grep -E '^-A .*(DOCKER|docker0)' | while read -r _ rule; do
     # Rules hold no quotes: the split into words is wanted.
     # shellcheck disable=SC2086
     iptables -t "$1" -D $rule

@@ -33,18 +33,21 @@ const howTo = `Not set: %s. Nothing was called. For example:
   export LITELLM_MASTER_KEY=sk-...    # or the key of an administrator; LITELLM_GATEWAY_KEY is read too
 `
 
-func main() {
+func main() { os.Exit(status()) }
+
+// status runs the example and says by a number how it went: 0, 1 for a failure, 130 for an interruption.
+func status() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := start(ctx)
 	if err == nil {
-		return
+		return 0
 	}
 	fmt.Fprintln(os.Stderr, "costs:", err)
 	if ctx.Err() != nil {
-		os.Exit(130)
+		return 130
 	}
-	os.Exit(1)
+	return 1
 }
 
 // start prints the wiring and, where there is a gateway, runs the example. Its keys are deleted whatever happens.
