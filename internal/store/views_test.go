@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	neturl "net/url"
 	"strings"
 	"testing"
 	"time"
@@ -111,5 +112,51 @@ func TestViews_LeaveOthersAlone(t *testing.T) {
 	}
 	if err := s.Migrate(t.Context()); err != nil {
 		t.Errorf("forward again: %v", err)
+	}
+}
+
+// A role that is called litellm, as the sample's is, looks for names in a schema of that name first: with one, a second
+// set of tables would be made there, and the views would show the first.
+func TestViews_OfARoleCalledLiteLLM(t *testing.T) {
+	url := testkit.Postgres(t)
+	admin, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close(t.Context())
+	for _, statement := range []string{
+		`DO $$ BEGIN CREATE ROLE litellm LOGIN PASSWORD 'litellm'; EXCEPTION WHEN duplicate_object THEN NULL; END $$`,
+		`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I OWNER TO litellm', current_database()); END $$`,
+	} {
+		if _, err := admin.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u, err := neturl.Parse(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = neturl.UserPassword("litellm", "litellm")
+	open(t, store.Options{URL: u.String()})
+	s := open(t, store.Options{URL: u.String()}) // as after a restart
+	if err := put(t.Context(), s, "k"); err != nil {
+		t.Fatal(err)
+	}
+	for query, want := range map[string]int{
+		`SELECT count(*) FROM pg_tables WHERE tablename = 'keys'`:     1,
+		`SELECT count(*) FROM "LiteLLM_VerificationToken"`:            1,
+		`SELECT count(*) FROM pg_namespace WHERE nspname = 'litellm'`: 0,
+	} {
+		conn, err := pgx.Connect(t.Context(), u.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var n int
+		if err := conn.QueryRow(t.Context(), query).Scan(&n); err != nil || n != want {
+			t.Errorf("%s: %d, %v; want %d", query, n, err, want)
+		}
+		if err := conn.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 }

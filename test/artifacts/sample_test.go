@@ -1,10 +1,19 @@
 package artifacts_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"tollgate/internal/app"
 	"tollgate/internal/builtin"
@@ -240,8 +249,52 @@ func TestConfigsPassValidate(t *testing.T) {
 	}
 }
 
-// Each variable is really read: without it validate must find an error. Without any credential, as on OKE, it finds none
-// but that no principal is at hand.
+// The same file serves OKE, where there is no key: the variables of the user are not set, and what the pod has instead is.
+func TestConfigPassesValidateOnOKE(t *testing.T) {
+	environment := complete(t)
+	for _, name := range []string{"OCI_USER", "OCI_FINGERPRINT", "OCI_TENANCY", "OCI_KEY_FILE"} {
+		delete(environment, name)
+	}
+	folder := t.TempDir()
+	for variable, content := range map[string]string{
+		"OCI_KUBERNETES_SERVICE_ACCOUNT_TOKEN_PATH": serviceAccountToken(), "OCI_KUBERNETES_SERVICE_ACCOUNT_CERT_PATH": authority(t),
+	} {
+		environment[variable] = filepath.Join(folder, variable)
+		if err := os.WriteFile(environment[variable], []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	environment["OCI_RESOURCE_PRINCIPAL_VERSION"] = "2.2"
+	environment["KUBERNETES_SERVICE_HOST"] = "10.96.0.1"
+	for _, d := range findings(t, config, environment) {
+		if d.Severity != conf.Notice {
+			t.Errorf("%v", d)
+		}
+	}
+}
+
+// serviceAccountToken has the form of a pod's token; whoever is asked for more than its form refuses it.
+func serviceAccountToken() string {
+	part := base64.RawURLEncoding.EncodeToString
+	return part([]byte(`{"alg":"RS256"}`)) + "." + part(fmt.Appendf(nil, `{"exp":%d}`, time.Now().Add(time.Hour).Unix())) + "." + part([]byte("no signature"))
+}
+
+// authority is the certificate of an authority, as a pod has its cluster's.
+func authority(t *testing.T) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+// Each variable is really read: without it validate must find an error.
 func TestConfigNeedsItsVariables(t *testing.T) {
 	for _, variable := range []string{"OCI_KEY_FILE", "OCI_USER", "OCI_TENANCY", "LITELLM_MASTER_KEY"} {
 		t.Run(variable, func(t *testing.T) {

@@ -114,18 +114,26 @@ func mountOptions(text string) map[string]string {
 	return found
 }
 
+// usesPostgres asks PostgreSQL itself, by the names that reports written for LiteLLM use.
 func (s *stack) usesPostgres(t *testing.T) {
 	ready := must[struct{ DB string }](t, s, "GET", "/health/readiness", nil)
 	if ready.DB != "connected" {
 		t.Errorf("readiness says that the database is %q", ready.DB)
 	}
-	version := docker(t, "exec", "tollgate-test-db", "psql", "-U", "litellm", "-d", "litellm", "-Atc", "show server_version")
-	t.Logf("PostgreSQL %s", version)
-	s.newKey(t, "oci-grok")
-	keys := docker(t, "exec", "tollgate-test-db", "psql", "-U", "litellm", "-d", "litellm", "-Atc", `select count(*) from "LiteLLM_VerificationToken"`)
-	if n, err := strconv.Atoi(keys); err != nil || n == 0 {
-		t.Errorf("the table of keys in PostgreSQL holds %q", keys)
+	query := func(text string) string {
+		return docker(t, "exec", "tollgate-test-db", "psql", "-U", "litellm", "-d", "litellm", "-Atc", text)
 	}
+	t.Logf("PostgreSQL %s", query("SHOW server_version"))
+	key := s.newKey(t, "oci-grok")
+	if !s.answered(key, "oci-grok", "What is the capital of Italy?") {
+		t.Error("the key's call is not answered")
+	}
+	if got := query(`SELECT count(*) FROM "LiteLLM_VerificationToken" WHERE max_budget = 5`); got != "1" {
+		t.Errorf("PostgreSQL shows %s keys, want 1", got)
+	}
+	eventually(t, 15*time.Second, "PostgreSQL shows the call", func() bool {
+		return query(`SELECT count(*) FROM "LiteLLM_SpendLogs" l JOIN "LiteLLM_VerificationToken" k ON k.token = l.api_key WHERE l.spend > 0`) == "1"
+	})
 }
 
 var passed = regexp.MustCompile(`(\d+) passed`)
@@ -322,7 +330,9 @@ func (s *stack) isScraped(t *testing.T) {
 	}
 	rules := must[struct {
 		Data struct {
-			Groups []struct{ Rules []struct{ Name, Health, LastError string } }
+			Groups []struct {
+				Rules []struct{ Name, Health, LastError string }
+			}
 		}
 	}](t, &prometheus, "GET", "/api/v1/rules", nil)
 	if len(rules.Data.Groups) == 0 {

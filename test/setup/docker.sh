@@ -85,4 +85,5 @@ if [[ ${1:-} == stop ]]; then
 fi
 find_engine && exit
 command -v dockerd >/dev/null && command -v iptables >/dev/null && command -v ip >/dev/null || need docker.io iptables iproute2 >&2
+command -v docker >/dev/null || need docker-cli >&2 # a package of its own from Debian 13 on
 find_engine || start # Debian's package may have started one

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 )
 
@@ -29,6 +30,17 @@ func goTests(ctx context.Context, args ...string) (tally, error) {
 		err = fmt.Errorf("go test: %w", exit)
 	}
 	return t, err
+}
+
+// goPackages lists the packages of the module, without the one that is named.
+func goPackages(ctx context.Context, without string) ([]string, error) {
+	cmd := exec.CommandContext(ctx, "go", "list", "./...")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w", err)
+	}
+	return slices.DeleteFunc(strings.Fields(string(out)), func(p string) bool { return p == without }), nil
 }
 
 // goEvent is one line of `go test -json`.

@@ -8,7 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
-	"log"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -19,10 +19,12 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 2 {
-		log.Fatal("usage: oci FOLDER   (server.pem, server-key.pem, key-id, public.pem, scenario.json)")
+	err := errors.New("usage: oci FOLDER   (server.pem, server-key.pem, key-id, public.pem, scenario.json)")
+	if len(os.Args) == 2 {
+		err = serve(os.Args[1])
 	}
-	log.Fatal(serve(os.Args[1]))
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
 }
 
 // serve answers until it fails. folder holds the server's certificate and key, the id and the public half of the one API

@@ -13,13 +13,15 @@ CREATE FUNCTION tollgate_spent(c counters) RETURNS double precision
     SELECT CASE WHEN c.reset_at <= now() THEN 0 ELSE COALESCE(c.spent, 0) END::float8 $$;
 
 -- Makes a view in the schema of our tables and in litellm, wherever nothing has its name. A role that may not make a
--- schema goes without that one.
+-- schema goes without that one, and so does a role of its name: PostgreSQL looks for names in "$user" first, so that the
+-- new schema would take the place of the one that our tables are in.
 CREATE PROCEDURE tollgate_make_view(name text, query text) LANGUAGE plpgsql AS $make$
 DECLARE place text;
 BEGIN
     FOREACH place IN ARRAY ARRAY['litellm', current_schema()] LOOP
         BEGIN
             IF place = 'litellm' AND to_regnamespace('litellm') IS NULL THEN
+                CONTINUE WHEN current_user = 'litellm' OR current_setting('search_path') LIKE '%litellm%';
                 CREATE SCHEMA litellm;
             END IF;
             IF to_regclass(format('%I.%I', place, name)) IS NULL THEN
