@@ -71,6 +71,141 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
+// code is the text of the program's own files, without tests and without the simulator, which has headers of its own.
+func code(t *testing.T) string {
+	t.Helper()
+	return sources(t, func(path string) bool {
+		return !strings.HasSuffix(path, "_test.go") && !strings.HasPrefix(path, "internal/ocisim")
+	})
+}
+
+// sources joins the Go files below internal and test that are wanted.
+func sources(t *testing.T, wanted func(path string) bool) string {
+	t.Helper()
+	var all strings.Builder
+	for _, root := range []string{"internal", "test"} {
+		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || !wanted(path) {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			all.Write(text)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all.String()
+}
+
+// found are the names that a pattern's first group finds, in lower case.
+func found(pattern, text string) map[string]bool {
+	out := map[string]bool{}
+	for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
+		out[strings.ToLower(m[1])] = true
+	}
+	return out
+}
+
+// TestHeadersAreThoseOfTheProgram compares the page with the names that stand in the program, both ways.
+func TestHeadersAreThoseOfTheProgram(t *testing.T) {
+	page, err := os.ReadFile("docs/reference/headers.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := code(t)
+	inProgram := found(`(?i)"(x-(?:litellm|tollgate|request|should)[a-z-]*[a-z]|rate_limit_type|reset_at)"`, program)
+	onPage := found("(?i)`(x-(?:litellm|tollgate|request|should)[a-z-]*[a-z]|rate_limit_type|reset_at)(?:: \\w+)?`", string(page))
+	for name := range inProgram {
+		if !onPage[name] {
+			t.Errorf("docs/reference/headers.md lacks %s", name)
+		}
+	}
+	for name := range onPage {
+		if !inProgram[name] {
+			t.Errorf("docs/reference/headers.md has %s, which the program does not know", name)
+		}
+	}
+	if len(inProgram) < 25 {
+		t.Errorf("found %d headers only", len(inProgram))
+	}
+}
+
+// TestRefusalsAreThoseOfTheProgram looks in the program for the beginnings of messages that the page of errors shows.
+func TestRefusalsAreThoseOfTheProgram(t *testing.T) {
+	text := pages(t)["docs/reference/errors.md"]
+	program := strings.ToLower(code(t))
+	row := regexp.MustCompile(`(?m)^\| \d{3} \| [^|]* \| [^|]* \| ([^|]*) \|`)
+	varies := regexp.MustCompile(`\.\.\.|/chat/completions|['"=]`) // what a message is completed with
+	looked := 0
+	for _, m := range row.FindAllStringSubmatch(text, -1) {
+		for shown := range found("`([^`]+)`", m[1]) {
+			for _, part := range varies.Split(shown, -1) {
+				part = strings.Trim(part, " .:")
+				if len(part) < 6 {
+					continue
+				}
+				looked++
+				// The first word may be whose it is: key, team, user ...
+				_, tail, _ := strings.Cut(part, " ")
+				if !strings.Contains(program, part) && !strings.Contains(program, `" `+tail) {
+					t.Errorf("docs/reference/errors.md shows %q, which the program does not say", part)
+				}
+			}
+		}
+	}
+	if looked < 60 {
+		t.Errorf("looked for %d texts only", looked)
+	}
+}
+
+// TestSeriesAndAlertsOfThePages: a runbook that looks for a series that is not there helps nobody.
+func TestSeriesAndAlertsOfThePages(t *testing.T) {
+	all := pages(t)
+	series := found("(?m)^\\| `(tollgate_[a-z_]+)` \\|", all["docs/reference/metrics.md"])
+	text, err := os.ReadFile("deploy/prometheus/alerts.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	alerts := found(`alert: (\w+)`, string(text))
+	operate := found("`(Tollgate[A-Z]\\w+)`", all["docs/how-to/operate.md"])
+	for name := range alerts {
+		if !operate[name] {
+			t.Errorf("docs/how-to/operate.md does not say what to do about %s", name)
+		}
+	}
+	for name := range operate {
+		if !alerts[name] {
+			t.Errorf("docs/how-to/operate.md names %s, which is no alert", name)
+		}
+	}
+	for path, text := range all {
+		for name := range found(`(tollgate_[a-z_]+_(?:total|seconds|bytes|pending|full|successful|in_flight))\b`, text) {
+			if !series[name] {
+				t.Errorf("%s names %s, which docs/reference/metrics.md has not", path, name)
+			}
+		}
+	}
+	if len(series) < 15 || len(alerts) < 10 {
+		t.Errorf("found %d series and %d alerts only", len(series), len(alerts))
+	}
+}
+
+// TestThreatsAreHeldByTestsThatExist: the threat model names tests, which are renamed now and then.
+func TestThreatsAreHeldByTestsThatExist(t *testing.T) {
+	tests := found(`(?m)^func ((?:Test|Fuzz)\w+)\(`, sources(t, func(path string) bool { return strings.HasSuffix(path, "_test.go") }))
+	named := found("`((?:Test|Fuzz)\\w+)`", pages(t)["docs/explanation/threat-model.md"])
+	for name := range named {
+		if !tests[name] {
+			t.Errorf("docs/explanation/threat-model.md names %s, which is no test", name)
+		}
+	}
+	if len(named) < 50 {
+		t.Errorf("found %d names of tests only", len(named))
+	}
+}
+
 // TestConfigurationsOfThePages reads every configuration that the pages show: none has an error, a misspelt key, or a
 // key without effect.
 func TestConfigurationsOfThePages(t *testing.T) {
