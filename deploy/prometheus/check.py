@@ -40,6 +40,7 @@ def main(folder):
     for problem in problems:
         print(problem, file=sys.stderr)
     print(f"{len(queries)} queries and {len(rules)} alerts evaluated, {len(problems)} problems")
+    print(f"{max(len(queries) + len(rules) - len(problems), 0)} passed, {len(problems)} failed")
     return 1 if problems or len(queries) < 40 else 0
 
 

@@ -34,7 +34,7 @@ func (r *release) build(ctx context.Context) (b *built, err error) {
 			b.remove()
 		}
 	}()
-	if err := os.MkdirAll(r.out, 0o755); err != nil {
+	if err := os.MkdirAll(r.out, 0o755); err != nil { // #nosec G301 -- for everybody
 		return nil, err
 	}
 	if b.licence, err = os.ReadFile(filepath.Join(r.source, "LICENSE")); err != nil {

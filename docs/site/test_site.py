@@ -1,6 +1,7 @@
 """Proves that the build of the site refuses what it must: run by `docs/build --test`."""
 
 import shutil
+import sys
 import tempfile
 import unittest
 from pathlib import Path
@@ -84,5 +85,14 @@ class StrictBuild(unittest.TestCase):
         self.assertIn("the link nowhere.html leads nowhere", self.faults(docs__page_md='<a href="nowhere.html">x</a>\n'))
 
 
+class Site(unittest.TestCase):
+    def test_pages_of_this_repository(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            self.assertEqual(build.build(DOCS.parent, Path(folder) / "out"), [])
+
+
 if __name__ == "__main__":
-    unittest.main()
+    result = unittest.main(exit=False, verbosity=2).result
+    failed = len(result.failures) + len(result.errors)
+    print(f"{result.testsRun - failed} passed, {failed} failed")
+    sys.exit(failed > 0)

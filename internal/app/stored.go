@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -109,7 +111,13 @@ func (a *App) storedSettings(ctx context.Context, s *store.Store, doc map[string
 			return nil
 		}
 		switch setting.ParamName {
-		case "litellm_settings", "general_settings", "router_settings", "tollgate_settings", "environment_variables":
+		case "environment_variables":
+			for name := ofMachine(value); name != ""; name = ofMachine(value) { // it was stored by somebody else's hand
+				a.log.Error("a stored variable is left out: it says where the gateway's own identity is fetched", "name", name)
+				delete(value, name)
+			}
+			doc[setting.ParamName] = value
+		case "litellm_settings", "general_settings", "router_settings", "tollgate_settings":
 			doc[setting.ParamName] = value
 		}
 		return nil
@@ -131,6 +139,9 @@ func (a *App) unsealed(kind account.Kind, name string, err error) bool {
 func (a *App) storable(section string, value map[string]any) error {
 	if name := gatewaysOwn(value); name != "" {
 		return fmt.Errorf("os.environ/%s may not be referred to here: it is the gateway's own secret, and a deployment would send it to its upstream", name)
+	}
+	if name := ofMachine(value); section == "environment_variables" && name != "" {
+		return fmt.Errorf("%s cannot be stored, because it says where the gateway's own identity is fetched; set it in the configuration file or in the environment", name)
 	}
 	doc := map[string]any{section: value}
 	if section == "model_list" {
@@ -158,6 +169,21 @@ func (a *App) storable(section string, value map[string]any) error {
 		}
 	}
 	return nil
+}
+
+// ofMachine is the first, by name, of the variables that say where the process runs and where it fetches its identity: the
+// metadata service, the auth service, the cluster, the service that vouches for the resource. Whoever could store one would
+// have the gateway ask an address of his, with its service account's token, and would read the answer in GET /health. "" for
+// none; a variable that is taken away (null) does no harm.
+func ofMachine(values map[string]any) string {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		for _, start := range [...]string{"KUBERNETES_", "OCI_KUBERNETES_", "OCI_METADATA_", "OCI_RESOURCE_PRINCIPAL_", "OCI_SDK_"} {
+			if strings.HasPrefix(name, start) && values[name] != nil {
+				return name
+			}
+		}
+	}
+	return ""
 }
 
 // gatewaysOwn is the first reference in a value to a variable of the environment that holds a secret of the gateway itself;

@@ -13,6 +13,7 @@ import (
 	"tollgate/internal/price"
 	"tollgate/internal/provider"
 	"tollgate/internal/provider/compat"
+	"tollgate/internal/provider/oci/auth"
 	"tollgate/internal/store"
 	"tollgate/internal/telemetry"
 )
@@ -92,6 +93,33 @@ func TestWhatIsStoredWrongIsLeftOut(t *testing.T) {
 	said := slices.ContainsFunc(found, func(d config.Diagnostic) bool { return d.File == database && d.Severity == config.Warning })
 	if !said || aliases(a) != "file" {
 		t.Errorf("serves %s and says %v", aliases(a), found)
+	}
+}
+
+// Whoever may store variables does not thereby say where the gateway fetches its own identity: not by the API, and not by
+// what stands in the database already.
+func TestNoStoredVariableMovesTheIdentity(t *testing.T) {
+	a, s := storing(t)
+	values := map[string]any{"OPENAI_API_KEY": "k"}
+	for _, name := range auth.Variables() {
+		if err := a.storable("environment_variables", map[string]any{name: "http://127.0.0.1:9"}); err == nil || !strings.Contains(err.Error(), name+" cannot be stored") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := a.storable("environment_variables", map[string]any{name: nil}); err != nil {
+			t.Errorf("%s cannot be taken away: %v", name, err)
+		}
+		values[name] = "http://127.0.0.1:9"
+	}
+	text, err := json.Marshal(values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, &account.Setting{ParamName: "environment_variables", ParamValue: text})
+	if found, err := a.Reload(); err != nil {
+		t.Fatalf("%v\n%v", err, found)
+	}
+	if got := a.Config().Environment; len(got) != 1 || got["OPENAI_API_KEY"].Empty() {
+		t.Errorf("in force are %v", got)
 	}
 }
 

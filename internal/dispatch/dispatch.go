@@ -134,7 +134,7 @@ type Outcome struct {
 	Deployment *Deployment // the one that answered; nil when none did
 	Group      string      // the alias that answered, or the one that was asked when none did
 	FellBack   bool        // the answer came from a fallback
-	Retries    int         // further attempts in the group that answered (x-litellm-attempted-retries)
+	Retries    int         // further attempts in the group that answered (x-litellm-attempted-retries), in the last one when none did
 	Fallbacks  int         // fallback aliases tried (x-litellm-attempted-fallbacks)
 	Attempts   []Attempt   // in order; the last one answered, if any did
 

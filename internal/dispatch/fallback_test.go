@@ -146,6 +146,9 @@ func TestFallbacks_Chains(t *testing.T) {
 					t.Errorf("counted %d fallbacks, want %d", out.Fallbacks, tt.count)
 				}
 				if tt.answer == "" {
+					if out.Retries != 2 {
+						t.Errorf("told %d retries of the group asked last, want 2", out.Retries)
+					}
 					wantError(t, err, 500, tt.text)
 				} else if err != nil || answer != tt.answer {
 					t.Errorf("answer %q, error %v, want %q", answer, err, tt.answer)

@@ -100,8 +100,8 @@ func (c *call) level(ctx context.Context, s *stage, floor int) (first *failure, 
 	for n := 0; ; n++ {
 		f, t := c.attempt(ctx, s, floor)
 		s.attempts++
+		c.out.Retries = s.attempts - 1
 		if f == nil {
-			c.out.Retries = s.attempts - 1
 			return nil, order
 		}
 		if first == nil {

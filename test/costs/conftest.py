@@ -64,9 +64,7 @@ class Costs:
             self._manage("POST", "/key/delete", json={"keys": self._keys})
 
     def _manage(self, method: str, path: str, **request: object):
-        reply = httpx.request(
-            method, self._gateway.url + path, headers=self._gateway.bearer, timeout=15, **request
-        )
+        reply = httpx.request(method, self._gateway.url + path, headers=self._gateway.bearer, timeout=15, **request)
         assert reply.is_success, f"{method} {path}: {reply.status_code} {reply.text}"
         return reply.json()
 

@@ -12,18 +12,15 @@ import (
 
 // testAPIKey installs the chart as it is: nothing is given but the Secrets that the how-to names.
 func (w *world) testAPIKey(t *testing.T) {
+	t.Parallel()
 	s := w.namespace(t, "keyed")
 	s.apiKeySecrets(t)
-	s.install(t)
+	s.install(t, quick)
 	gateway := s.url(t, "gateway-tollgate")
-	check(t, chat(t.Context(), gateway, s.key))
+	s.answers(t, gateway)
 
 	// The file mode is what the kubelet makes of 0400 and a group: nobody else may read, and nobody may write.
-	pods := w.processes(t)
-	if len(pods) != 2 {
-		t.Fatalf("%d gateways run in pods, want 2", len(pods))
-	}
-	for _, pod := range pods {
+	for _, pod := range s.processes(t, 2) {
 		info, err := os.Stat(pod + "/root/oci-keys/key.pem")
 		check(t, err)
 		owner := info.Sys().(*syscall.Stat_t)
@@ -40,8 +37,8 @@ func (w *world) testAPIKey(t *testing.T) {
 		}
 	}
 
-	// A changed overlay reaches the pods by a roll; a mistake in it does not take the gateway down.
-	_, err := s.try(t.Context(), "helm", "--namespace="+s.name, "upgrade", "gateway", chart, "--reuse-values", "--rollback-on-failure", "--wait", "--timeout=30s", "--set=image.tag=missing")
+	// A bad upgrade does not take the gateway down, and is taken back.
+	_, err := s.try(t.Context(), "helm", "--namespace="+s.name, "upgrade", "gateway", chart, "--reuse-values", "--rollback-on-failure", "--wait", "--timeout=20s", "--set=image.tag=missing")
 	if err == nil {
 		t.Error("an upgrade to an image that does not exist succeeded")
 	}
@@ -51,6 +48,7 @@ func (w *world) testAPIKey(t *testing.T) {
 
 // testPersistentSpool runs the chart's StatefulSet on a volume of the node, with a master key that the chart makes.
 func (w *world) testPersistentSpool(t *testing.T) {
+	t.Parallel()
 	s := w.namespace(t, "kept")
 	s.apiKeySecrets(t)
 	volume := w.path("volume")
@@ -63,15 +61,14 @@ metadata: {name: kept}
 spec: {capacity: {storage: 2Gi}, accessModes: [ReadWriteOnce], storageClassName: local, persistentVolumeReclaimPolicy: Retain, hostPath: {path: %q}}
 `, volume))
 	s.kubectl(t, "apply", "--filename="+w.path("volume.yaml"))
-	t.Cleanup(func() { s.kubectl(t, "delete", "persistentvolume", "kept", "--timeout=1m") })
-	args := []string{"--set=spool.type=persistent,spool.storageClassName=local,replicaCount=1,masterKey.generate=true,drain.preStopSeconds=1"}
+	args := []string{"--set=spool.type=persistent,spool.storageClassName=local,replicaCount=1,masterKey.generate=true", quick}
 	s.install(t, args...)
 	s.key = s.secrets(t)["gateway-tollgate-master/LITELLM_MASTER_KEY"]
 	if !strings.HasPrefix(s.key, "sk-") {
 		t.Fatalf("the chart made no key: %q", s.key)
 	}
 	gateway := s.url(t, "gateway-tollgate")
-	check(t, chat(t.Context(), gateway, s.key))
+	s.answers(t, gateway)
 	if _, err := os.Stat(volume + "/spool"); err != nil {
 		t.Errorf("the spool is not on the volume: %v", err)
 	}
@@ -80,5 +77,5 @@ spec: {capacity: {storage: 2Gi}, accessModes: [ReadWriteOnce], storageClassName:
 	if now := s.secrets(t)["gateway-tollgate-master/LITELLM_MASTER_KEY"]; now != s.key {
 		t.Error("an upgrade made another master key")
 	}
-	check(t, chat(t.Context(), gateway, s.key))
+	s.answers(t, gateway)
 }

@@ -25,16 +25,15 @@ const (
 	aliases      = 6 // of the sample
 )
 
-// world is a node, what is around it, and the program that is installed on it.
+// world is a node and what is around it.
 type world struct {
 	*node
 	*outside
-	binary string
 }
 
 // TestKubernetes shares one node among its parts, each of which has a namespace of its own.
 func TestKubernetes(t *testing.T) {
-	w := world{binary: os.Getenv("TOLLGATE_BIN")}
+	w := world{}
 	w.node = startNode(t, os.Getenv("KUBERNETES_WORK"))
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -42,19 +41,21 @@ func TestKubernetes(t *testing.T) {
 		}
 		w.stop()
 	})
-	w.importImage(t, pauseImage(w.path("pause")))
-	for _, tag := range []string{"0.1.0", "next"} {
-		w.importImage(t, gatewayImage(tag, w.binary))
-	}
-	w.outside = startOutside(t, w.node, w.binary)
+	w.importImages(t, os.Getenv("TOLLGATE_IMAGE"))
+	w.outside = startOutside(t, w.node, os.Getenv("TOLLGATE_BIN"))
 
 	t.Run("Lint", w.testLint)
 	t.Run("ServerSideValidation", w.testServerSideValidation)
 	t.Run("WorkloadIdentity", w.testWorkloadIdentity)
-	t.Run("APIKey", w.testAPIKey)
-	t.Run("PersistentSpool", w.testPersistentSpool)
-	t.Run("LiteLLMsChart", w.testLiteLLMsChart)
+	t.Run("Others", func(t *testing.T) { // side by side
+		t.Run("APIKey", w.testAPIKey)
+		t.Run("PersistentSpool", w.testPersistentSpool)
+		t.Run("LiteLLMsChart", w.testLiteLLMsChart)
+	})
 }
+
+// quick spares the test the time that callers get when a pod goes.
+const quick = "--set=drain.preStopSeconds=1,readinessProbe.periodSeconds=1"
 
 // namespace makes a namespace that takes only pods of the restricted Pod Security Standard, with the Secrets that the
 // how-to names and the authority of OCI's certificate; it is removed when the test ends.
@@ -148,6 +149,12 @@ func chat(ctx context.Context, url, key string) error {
 	return nil
 }
 
+// answers waits for an answer: kube-proxy hears of a pod a little later than Helm.
+func (s space) answers(t testing.TB, url string) {
+	t.Helper()
+	eventually(t, "the gateway answers", func(ctx context.Context) error { return chat(ctx, url, s.key) })
+}
+
 // models lists the aliases that the gateway serves.
 func models(t testing.TB, url, key string) []string {
 	t.Helper()
@@ -183,8 +190,8 @@ func (s space) state() string {
 	return b.String()
 }
 
-// processes returns the gateways that run in pods, by their process ids.
-func (w *world) processes(t testing.TB) []string {
+// processes returns the gateways that run in the namespace's pods, as folders of /proc: those that have its master key.
+func (s space) processes(t testing.TB, want int) []string {
 	t.Helper()
 	found, err := filepath.Glob("/proc/[0-9]*")
 	check(t, err)
@@ -194,10 +201,13 @@ func (w *world) processes(t testing.TB) []string {
 		if err != nil || exe != "/usr/bin/tollgate" {
 			continue
 		}
-		groups, err := os.ReadFile(p + "/cgroup")
-		if err == nil && strings.Contains(string(groups), os.Getenv("KUBERNETES_GROUP")) {
+		environment, err := os.ReadFile(p + "/environ")
+		if err == nil && strings.Contains(string(environment), "LITELLM_MASTER_KEY="+s.key) {
 			pods = append(pods, p)
 		}
+	}
+	if len(pods) != want {
+		t.Fatalf("%d gateways run in the pods of %s, want %d", len(pods), s.name, want)
 	}
 	return pods
 }

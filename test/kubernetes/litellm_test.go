@@ -18,12 +18,14 @@ func (w *world) testLiteLLMsChart(t *testing.T) {
 	if given == "" {
 		t.Skip("LITELLM_CHART names no folder of LiteLLM's chart")
 	}
+	t.Parallel()
 	theirs := w.path("litellm-helm")
 	check(t, os.CopyFS(theirs, os.DirFS(given)))
 	about, err := os.ReadFile(theirs + "/Chart.yaml")
 	check(t, err)
 	writeFile(t, theirs+"/Chart.yaml", regexp.MustCompile(`(?s)\ndependencies:.*`).ReplaceAllString(string(about), "\n"))
 	check(t, os.RemoveAll(theirs+"/Chart.lock"))
+	check(t, os.RemoveAll(theirs+"/charts"))
 
 	s := w.namespace(t, "litellm")
 	s.apiKeySecrets(t)
@@ -38,7 +40,7 @@ func (w *world) testLiteLLMsChart(t *testing.T) {
 		`--set-json=volumeMounts[2]={"name":"corporate-ca","mountPath":"/corporate-ca"}`,
 		"--set=resources.requests.cpu=50m,resources.requests.memory=64Mi", "--wait", "--timeout=3m")
 	gateway := s.url(t, "gateway-litellm")
-	check(t, chat(t.Context(), gateway, s.key))
+	s.answers(t, gateway)
 	if got := len(models(t, gateway, s.key)); got != aliases {
 		t.Errorf("%d aliases are served, want %d", got, aliases)
 	}

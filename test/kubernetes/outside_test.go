@@ -30,16 +30,15 @@ const (
 
 // outside is the world around the cluster: DNS, a PostgreSQL, and OCI, which the simulator plays.
 type outside struct {
-	oci      map[string]string // the API key's variables, as `tollgate sim` prints them
-	database *url.URL          // as pods reach it
+	oci map[string]string // the API key's variables, as `tollgate sim` prints them
 }
 
 func startOutside(t testing.TB, n *node, binary string) *outside {
 	t.Helper()
 	o := &outside{oci: map[string]string{}}
-	local, err := url.Parse(testkit.PostgresServer(t).URL)
+	// All databases of testkit.Postgres are on one server.
+	local, err := url.Parse(testkit.Postgres(t))
 	check(t, err)
-	o.database = &url.URL{Scheme: "postgresql", User: local.User, Host: databaseAddress + ":5432", Path: "/postgres"}
 	forward(t, listen(t, databaseAddress+":5432"), local.Host)
 
 	token := n.ca.server(t, "proxymux", "kubernetes", "kubernetes.default.svc", apiService)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
-from enum import Enum
+from enum import StrEnum
 
 import httpx
 import openai
@@ -124,7 +124,7 @@ def test_history_of_several_calls_in_one_turn(model_of: Make, alias: Alias) -> N
     assert "plus 24" in answer.content
 
 
-class Grade(str, Enum):
+class Grade(StrEnum):
     """How sure."""
 
     LOW = "low"

@@ -22,6 +22,7 @@ start_demo() {
     make --no-print-directory build
   fi
   demo_folder=$(mktemp -d)
+  : >"$demo_folder/said"
   trap end_demo EXIT
   "$binary" demo --port "${DEMO_PORT:-0}" --data-dir "$demo_folder/data" >"$demo_folder/said" 2>"$demo_folder/log" &
   demo_process=$!

@@ -12,10 +12,11 @@ import (
 	"strings"
 )
 
-// goTests runs `go test -json` with args, shows a line per package and the output of what failed. Nothing is taken from
+// goTests runs `go test -json` with args in the folder of a module, shows a line per package and the output of what failed. Nothing is taken from
 // the cache, which does not see that a test builds and starts the program.
-func goTests(ctx context.Context, args ...string) (tally, error) {
+func goTests(ctx context.Context, module string, args ...string) (tally, error) {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json", "-count=1", "-timeout=15m"}, args...)...)
+	cmd.Dir = module
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()

@@ -54,23 +54,26 @@ func groups() []group {
 			if err != nil {
 				return tally{}, err
 			}
-			return goTests(ctx, append([]string{"-race"}, packages...)...)
+			return goTests(ctx, ".", append([]string{"-race"}, packages...)...)
 		}},
 		{"openssl", []string{"test/setup/openssl.sh"}, func(ctx context.Context) (tally, error) {
-			return goTests(ctx, "-tags=openssl", "./internal/provider/oci/auth/...")
+			return goTests(ctx, ".", "-tags=openssl", "./internal/provider/oci/auth/...")
 		}},
 		{"python", []string{"test/setup/python.sh"}, pythonTests},
 		{"node", []string{"test/setup/node.sh"}, nodeTests},
-		{"artifacts", []string{"test/setup/artifacts.sh"}, func(ctx context.Context) (tally, error) { return goTests(ctx, artifacts) }},
+		{"artifacts", []string{"test/setup/artifacts.sh"}, func(ctx context.Context) (tally, error) { return goTests(ctx, ".", artifacts) }},
 		{"live", nil, script("test/live/run", "--demo")},
 		{"costs", nil, script("test/costs/run", "--demo")},
+		{"locus", nil, script("test/locus/run", "--demo")},
 		{"clients", []string{"test/setup/clients.sh"}, script("test/clients/run")},
+		{"monitoring", nil, script("deploy/prometheus/check")},
+		{"release", nil, func(ctx context.Context) (tally, error) { return goTests(ctx, "deploy/release", "./...") }},
 		{"docs", nil, script("docs/build", "--test")},
 	}
 }
 
 func main() {
-	only := flag.String("only", "", "groups to run, separated by commas (go, openssl, python, node, artifacts, live, costs, clients, docs)")
+	only := flag.String("only", "", "groups to run, separated by commas (go, openssl, python, node, artifacts, live, costs, locus, clients, monitoring, release, docs)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	well := run(ctx, chosen(*only))
@@ -119,8 +122,8 @@ func run(ctx context.Context, chosen []group) bool {
 			fmt.Printf("FAIL %s: %v\n", g.name, err)
 		}
 		total.add(t)
-		lines = append(lines, fmt.Sprintf("%-9s %-40s %4.0f s", g.name, t, time.Since(begun).Seconds()))
+		lines = append(lines, fmt.Sprintf("%-10s %-40s %4.0f s", g.name, t, time.Since(begun).Seconds()))
 	}
-	fmt.Printf("\n%s\n%-9s %-40s %4.0f s\n\n%s\n", strings.Join(lines, "\n"), "all", "", time.Since(started).Seconds(), total)
+	fmt.Printf("\n%s\n%-10s %-40s %4.0f s\n\n%s\n", strings.Join(lines, "\n"), "all", "", time.Since(started).Seconds(), total)
 	return total.failed == 0
 }

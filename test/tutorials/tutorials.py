@@ -11,7 +11,6 @@ import json
 import os
 import pathlib
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -27,11 +26,11 @@ PAGE = ROOT / "docs" / "reference" / "locus-tutorials.md"
 LOGS = ROOT / "build" / "tutorials"
 
 SECONDS = 180
-BYTES = 4 << 20
+BLOCKS = 8192  # of 512 bytes: the most that a file of a tutorial may hold, what it prints included
 
 # What a tutorial prints when it caught a failure and went on, or when it took another path than the model's.
 TROUBLE = re.compile(
-    r"Traceback|Error\b|\bERR\b|\[error\]|Exception|[Ff]ailed|[Ff]ailure|[Ss]kipp|[Mm]ock|fallback"
+    r"Traceback|Error\b|\bERR\b|\[error\]|ERROR|Exception|[Ff]ailed|[Ff]ailure|[Ss]kipp|[Mm]ock|fallback"
     r"|not (?:available|installed|set)\b|[Ss]uccess(?:: |=| *= )False|tool_loop|max_iterations\b"
 )
 
@@ -44,11 +43,8 @@ class Tutorial:
     shows: tuple[str, ...] = ()
     allows: tuple[str, ...] = ()  # lines that look like trouble and are part of the lesson
     needs: str = ""  # what it needs beside the gateway
+    repair: bool = False
     note: str = ""
-
-    @property
-    def number(self) -> str:
-        return self.name.split("_")[1]
 
 
 @dataclass(frozen=True)
@@ -67,6 +63,7 @@ def expectations() -> dict[str, Tutorial]:
             tuple(fields.get("shows", ())),
             tuple(fields.get("allows", ())),
             fields.get("needs", ""),
+            fields.get("repair", False),
             fields.get("note", ""),
         )
         for name, fields in listed.items()
@@ -87,16 +84,17 @@ def run(tutorial: Tutorial, examples: pathlib.Path, environment: dict[str, str])
     with tempfile.TemporaryDirectory() as home:
         folder = pathlib.Path(home) / "examples"
         shutil.copytree(examples, folder)
+        if tutorial.repair:
+            repair(folder / f"{tutorial.name}.py")
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, tutorial.name + ".py"],
+                ["sh", "-c", f'ulimit -f {BLOCKS} && exec "$@"', "sh", sys.executable, tutorial.name + ".py"],
                 cwd=folder,
                 env={**environment, "HOME": home},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (BYTES, BYTES)),
             )
             try:
                 code = process.wait(timeout=SECONDS)
@@ -105,6 +103,16 @@ def run(tutorial: Tutorial, examples: pathlib.Path, environment: dict[str, str])
                 process.wait()
                 return Outcome(tutorial, f"did not end within {SECONDS} s")
     return Outcome(tutorial, judge(tutorial, code, log.read_text(errors="replace")))
+
+
+def repair(program: pathlib.Path) -> None:
+    """Give a program that was published as one long comment, its line breaks written as \\n, its lines back."""
+    lines = program.read_text().split("\n")
+    for i, line in enumerate(lines):
+        if re.match(r"\s*#.*\\n {4}", line):
+            # The same two characters inside the program's own strings stay: no code follows them.
+            lines[i] = re.sub(r"\\n(?=\\n| {4}|if __name__|$)", "\n", line)
+    program.write_text("\n".join(lines))
 
 
 def judge(tutorial: Tutorial, code: int, text: str) -> str:

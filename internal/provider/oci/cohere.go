@@ -104,6 +104,15 @@ func (c *cohereChat) split(rest []openai.Message) {
 		c.history = slices.Concat(rest[:asked], rest[end:], rest[asked:start])
 		return
 	}
+	if end > 0 && end < len(rest) && rest[end-1].Role == openai.RoleAssistant {
+		// A note behind an answer, as agents send to have it mended, is what is to be answered now: with the question as
+		// the message, the model would answer the question once more.
+		for _, note := range rest[end:] {
+			c.message = joinTexts(c.message, textOf(note))
+		}
+		c.history = rest[:end]
+		return
+	}
 	last := len(rest) - 1
 	for i := last; i >= 0; i-- {
 		if rest[i].Role == openai.RoleUser {

@@ -109,6 +109,7 @@ var kindOf = map[ocisim.Way]struct {
 func TestEndToEnd_Principals(t *testing.T) {
 	for _, way := range ocisim.Ways() {
 		t.Run(string(way), func(t *testing.T) {
+			t.Parallel()
 			w := newIdentities(t, way, ocisim.Options{Seed: 1})
 			d := w.open(t)
 			explained := d.(provider.Explainer).Explain()
@@ -157,6 +158,7 @@ func (w *identities) status(t *testing.T) provider.CredentialStatus {
 func TestEndToEnd_PlaceOfThePrincipal(t *testing.T) {
 	for _, way := range ocisim.Ways() {
 		t.Run(string(way), func(t *testing.T) {
+			t.Parallel()
 			w := newIdentities(t, way, ocisim.Options{Seed: 1, Region: "eu-frankfurt-1"})
 			delete(w.env, "OCI_REGION")
 			delete(w.env, "OCI_COMPARTMENT_ID")
@@ -187,6 +189,7 @@ func TestEndToEnd_PlaceOfThePrincipal(t *testing.T) {
 func TestEndToEnd_Expiry(t *testing.T) {
 	for _, way := range []ocisim.Way{ocisim.WayInstance, ocisim.WayWorkload} {
 		t.Run(string(way), func(t *testing.T) {
+			t.Parallel()
 			w := newIdentities(t, way, ocisim.Options{Seed: 1})
 			w.Identity().SetTokenLife(2 * time.Second)
 			d := w.open(t)
@@ -278,6 +281,7 @@ func strangersCA(t *testing.T) string {
 func TestEndToEnd_Proxies(t *testing.T) {
 	for _, way := range []ocisim.Way{ocisim.WayInstance, ocisim.WayWorkload} {
 		t.Run(string(way), func(t *testing.T) {
+			t.Parallel()
 			w := newIdentities(t, way, ocisim.Options{Seed: 1})
 			var mu sync.Mutex
 			var seen []string

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"tollgate/internal/ocisim"
@@ -33,9 +34,12 @@ const (
 
 const simUser, simTenancy = "ocid1.user.oc1..aaaaaaaauser", "ocid1.tenancy.oc1..aaaaaaaatenancy"
 
+// simKey is the user's key at every simulator of the tests.
+var simKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+
 func newCloud(t *testing.T) *cloud {
 	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := simKey()
 	if err != nil {
 		t.Fatal(err)
 	}

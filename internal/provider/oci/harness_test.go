@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -106,11 +107,14 @@ func readSpec(t testing.TB, params string) provider.Spec {
 		spec.Defaults = append(spec.Defaults, jsonscan.Field{Name: name, Value: mustJSON(value)})
 	}
 	var err error
-	if spec.Egress, err = egress.New(egress.Options{}); err != nil {
+	if spec.Egress, err = testEgress(); err != nil {
 		t.Fatal(err)
 	}
 	return spec
 }
+
+// testEgress is one for all tests: reading the system's certificates costs more than most of them do.
+var testEgress = sync.OnceValues(func() (*egress.Egress, error) { return egress.New(egress.Options{}) })
 
 func openDeployment(t testing.TB, params string, oci http.RoundTripper) *Deployment {
 	t.Helper()

@@ -60,7 +60,7 @@ func (f *Factory) principal(spec *provider.Spec, c Credentials, ch choice) (auth
 		return f.openPrincipal(spec, ch)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("oci: %w", err)
+		return nil, err
 	}
 	return kept.(*principal), nil
 }
@@ -173,7 +173,7 @@ func (f *Factory) choose(c Credentials) (choice, error) {
 	case kindResource, kindWorkload:
 		return choice{kind: c.Auth, why: said, region: here.Region()}, nil
 	}
-	return choice{}, fmt.Errorf("oci_auth: %q is no kind of principal; auto, api_key, security_token, instance_principal, resource_principal and oke_workload_identity are", c.Auth)
+	return choice{}, fmt.Errorf("oci: oci_auth: %q is no kind of principal; auto, api_key, security_token, instance_principal, resource_principal and oke_workload_identity are", c.Auth)
 }
 
 // detect finds who signs where nobody has said it. The order is documented in docs/how-to/choose-an-oci-principal.md.
@@ -198,7 +198,7 @@ func detect(c Credentials, here auth.Surroundings) (choice, error) {
 	if how, ok := here.Instance(); ok {
 		return choice{kind: kindInstance, why: how}, nil
 	}
-	return choice{}, fmt.Errorf("no credential of OCI was found. Looked for, in this order: "+
+	return choice{}, fmt.Errorf("oci: no credential of OCI was found. Looked for, in this order: "+
 		"(1) an API key: none of oci_user, oci_fingerprint, oci_key_file, oci_key is given, nor OCI_USER, OCI_FINGERPRINT, OCI_KEY_FILE, OCI_KEY set; "+
 		"(2) a resource principal or OKE workload identity: %s; (3) a profile: %s; (4) a machine of OCI's: this is none. "+
 		"Give one of them, or name the kind with oci_auth", noWorkload, strings.TrimPrefix(noProfile.Error(), "oci: "))
@@ -216,7 +216,7 @@ func chooseKey(c Credentials, why string) (choice, error) {
 		}
 	}
 	if len(missing) > 0 {
-		return choice{}, fmt.Errorf("an API key signs, because %s, but it is not whole: there is no %s", why, strings.Join(missing, ", no "))
+		return choice{}, fmt.Errorf("oci: an API key signs, because %s, but it is not whole: there is no %s", why, strings.Join(missing, ", no "))
 	}
 	return choice{kind: kindAPIKey, why: why, key: auth.APIKeyOptions{
 		Tenancy: c.Tenancy, User: c.User, Fingerprint: c.Fingerprint, KeyFile: c.KeyFile, KeyPEM: c.Key.Reveal(), Passphrase: c.Passphrase.Reveal(),

@@ -41,7 +41,7 @@ func TestChoose(t *testing.T) {
 		{"half a key", "oci_fingerprint: f", nil, oracle, "error: oci: an API key signs, because oci_fingerprint is given, but it is not whole: there is no oci_user (or OCI_USER), no oci_tenancy (or OCI_TENANCY), no oci_key_file"},
 		{"a tenancy alone is none", "oci_tenancy: t", nil, oracle, "instance_principal, because this machine is one of OCI's"},
 		{"a profile of the entry", "oci_config_file: " + keyProfile, with(rpst, "OCI_USER=u"), oracle, "api_key of DEFAULT, because oci_config_file or oci_profile names it"},
-		{"a profile of the entry that is not there", "oci_config_file: " + none, with(rpst), oracle, "error: oci: oci: profile file " + none},
+		{"a profile of the entry that is not there", "oci_config_file: " + none, with(rpst), oracle, "error: oci: profile file " + none},
 		{"a resource principal", "", with(rpst, "OCI_CONFIG_FILE="+keyProfile), oracle, "resource_principal, because OCI_RESOURCE_PRINCIPAL_VERSION and OCI_RESOURCE_PRINCIPAL_RPST are set"},
 		{"a pod", "", with("OCI_CONFIG_FILE=" + keyProfile), oracle, "oke_workload_identity, because OCI_RESOURCE_PRINCIPAL_VERSION is set in a pod with a service account token at " + account},
 		{"empty references are no credentials", "oci_user: os.environ/OCI_USER\noci_key_file: os.environ/OCI_KEY_FILE\noci_auth: os.environ/OCI_AUTH", pod, other, "oke_workload_identity, because OCI_RESOURCE_PRINCIPAL_VERSION is set in a pod with a service account token at " + account},
@@ -57,9 +57,9 @@ func TestChoose(t *testing.T) {
 		{"the entry before the default", "oci_auth: oke_workload_identity", with("OCI_AUTH=instance_principal"), other, "oke_workload_identity, because oci_auth is oke_workload_identity"},
 		{"auto before the default", "oci_auth: auto", with("OCI_AUTH=instance_principal"), other, "oke_workload_identity, because OCI_RESOURCE"},
 		{"a key by name", "oci_auth: api_key", []string{"OCI_CONFIG_FILE=" + keyProfile}, other, "api_key of DEFAULT, because oci_auth is api_key"},
-		{"no key by name", "oci_auth: api_key", []string{"OCI_CONFIG_FILE=" + session}, other, "error: oci: oci: profile DEFAULT holds a session token"},
+		{"no key by name", "oci_auth: api_key", []string{"OCI_CONFIG_FILE=" + session}, other, "error: oci: profile DEFAULT holds a session token"},
 		{"a session by name", "oci_auth: security_token", with("OCI_CONFIG_FILE=" + session), other, "security_token of DEFAULT, because oci_auth is security_token"},
-		{"no session by name", "oci_auth: security_token", []string{"OCI_CONFIG_FILE=" + keyProfile}, other, "error: oci: oci: profile DEFAULT has no security_token_file"},
+		{"no session by name", "oci_auth: security_token", []string{"OCI_CONFIG_FILE=" + keyProfile}, other, "error: oci: profile DEFAULT has no security_token_file"},
 		{"a default that is none", "", []string{"OCI_AUTH=key"}, other, `error: oci: oci_auth: "key" is no kind of principal`},
 	}
 	for _, tt := range tests {

@@ -114,7 +114,7 @@ func (f *Factory) readPlace(s *settings, p config.Params, fam *family) error {
 	if signed {
 		var err error
 		if s.choice, err = f.choose(s.credentials); err != nil && f.o.Principal == nil {
-			return fmt.Errorf("oci: %w", err)
+			return err
 		}
 	}
 	profile := s.choice.profile

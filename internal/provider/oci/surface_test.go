@@ -184,7 +184,7 @@ func TestOpen_KeyAloneCannotSign(t *testing.T) {
 	o := testOptions(nil)
 	o.Principal = nil
 	_, err := New(o).Open(readSpec(t, "model: oci/cohere.command-latest\napi_key: sk-x\noci_config_file: /nonexistent/config"))
-	if err == nil || !strings.HasPrefix(err.Error(), "oci: oci: profile file /nonexistent/config: ") {
+	if err == nil || !strings.HasPrefix(err.Error(), "oci: profile file /nonexistent/config: ") {
 		t.Errorf("%v", err)
 	}
 	d := openWith(t, o, "model: oci/xai.grok-4\napi_key: sk-x", nil)

@@ -18,8 +18,9 @@ const (
 	leastWait = time.Second
 	// diskPoll is how often a token on disk is looked at: whoever renews it does not say when.
 	diskPoll = 30 * time.Second
-	// The pause after a failed renewal doubles from first to last.
-	firstPause, lastPause = time.Second, time.Minute
+	// The pause after a failed renewal doubles from first to last, to emptyPause where no valid credential is held: calls
+	// fail meanwhile.
+	firstPause, emptyPause, lastPause = time.Second, 10 * time.Second, time.Minute
 	// refreshPause and diskRefreshPause are how long after a renewal for a 401 another one starts none.
 	refreshPause, diskRefreshPause = 30 * time.Second, time.Second
 	// expirySoon is before expiry when a token that nobody renews is spoken of.
@@ -300,7 +301,11 @@ func untilRenewal(left time.Duration, local bool, share float64) time.Duration {
 func (r *Renewing) failed(err error, now time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.pause = min(max(2*r.pause, firstPause), lastPause)
+	var left time.Duration // for which the one in force is valid
+	if c := r.current.Load(); c != nil {
+		left = c.Snapshot.Expiry.Sub(now)
+	}
+	r.pause = min(max(2*r.pause, firstPause), max(left, emptyPause), lastPause)
 	// A fifth either way, so that replicas that failed together do not try again together.
 	pause := r.pause - r.pause/5 + rand.N(2*r.pause/5) //nolint:gosec // see renewed
 	r.status.Failures++
