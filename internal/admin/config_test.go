@@ -250,7 +250,8 @@ func TestReferencesToTheEnvironment(t *testing.T) {
 	ref := func(name string) map[string]any {
 		return map[string]any{"model_name": "m", "litellm_params": map[string]any{"model": "openai/x", "extra_headers": map[string]any{"x-key": []any{"os.environ/" + name}}}}
 	}
-	for _, name := range []string{"LITELLM_SALT_KEY", "LITELLM_MASTER_KEY", "DATABASE_URL", "TOLLGATE_DATA_DIR", "REDIS_PASSWORD", "HOME", "OPENAI_MASTER_KEY", "LITELLM_API_KEY", "", "x_API_KEY/../HOME"} {
+	for _, name := range []string{"LITELLM_SALT_KEY", "LITELLM_MASTER_KEY", "DATABASE_URL", "TOLLGATE_DATA_DIR", "REDIS_PASSWORD", "HOME", "OPENAI_MASTER_KEY", "LITELLM_API_KEY", "", "x_API_KEY/../HOME",
+		"OCI_KEY", "OCI_KEY_PASSPHRASE", "OCI_RESOURCE_PRINCIPAL_PRIVATE_PEM", "OCI_RESOURCE_PRINCIPAL_RPST"} {
 		w.call(w.master, "POST", "/model/new", ref(name)).refused(400, "cannot refer to the variable")
 		w.call(w.master, "POST", "/credentials", map[string]any{"credential_name": "c" + name, "credential_values": map[string]string{"api_key": "os.environ/" + name}}).refused(400, "cannot refer to the variable")
 		w.call(w.master, "POST", "/config/update", map[string]any{"litellm_settings": map[string]any{"cache_params": map[string]any{"host": "os.environ/" + name}}}).refused(400, "cannot refer to the variable")
@@ -260,6 +261,10 @@ func TestReferencesToTheEnvironment(t *testing.T) {
 		w.admin("POST", "/model/new", ref(name))
 	}
 	w.admin("POST", "/model/new", `{"model_name":"n","litellm_params":{"model":"openai/x"},"model_info":{"id":"m1"}}`)
+	// What signs may be referred to where it signs, and nowhere from where it would be sent.
+	w.admin("POST", "/model/new", `{"model_name":"o","litellm_params":{"model":"oci/x","oci_key":"os.environ/OCI_KEY","oci_key_passphrase":"os.environ/OCI_KEY_PASSPHRASE"}}`)
+	w.call(w.master, "POST", "/model/new", `{"model_name":"o","litellm_params":{"model":"openai/x","extra_body":{"oci_key":"os.environ/OCI_KEY"}}}`).refused(400, "cannot refer")
+	w.call(w.master, "POST", "/model/new", `{"model_name":"o","litellm_params":{"model":"oci/x","oci_key":"os.environ/OCI_KEY_PASSPHRASE"}}`).refused(400, "cannot refer")
 	w.call(w.master, "POST", "/model/update", `{"litellm_params":{"api_key":"os.environ/LITELLM_SALT_KEY"},"model_info":{"id":"m1"}}`).refused(400, "cannot refer")
 }
 

@@ -139,7 +139,7 @@ func TestInstancePrincipal_Errors(t *testing.T) {
 		{"no key", func(n network) { n[imds+"/identity/key.pem"] = says(200, "") }, []string{"key.pem: ", "empty"}},
 		{"refused", func(n network) {
 			n[federation] = says(401, `{"code":"NotAuthenticated","message":"The token `+token+` is not known."}`)
-		}, []string{"auth service in us-ashburn-1", "it answered 401: NotAuthenticated The token *** is not known.", "dynamic group", "clock"}},
+		}, []string{"auth service in us-ashburn-1", "it answered 401: NotAuthenticated The token *** is not known; ", "dynamic group", "clock"}},
 		{"down", func(n network) { n[federation] = says(503, "<html>") }, []string{"it answered 503: <html>"}},
 		{"an answer without a token", func(n network) { n[federation] = says(200, `{}`) }, []string{"the token is empty"}},
 		{"no JSON", func(n network) { n[federation] = says(200, `null and void`) }, []string{"no JSON object with a token"}},
@@ -355,7 +355,7 @@ func TestWorkloadIdentity_Errors(t *testing.T) {
 		{"an expired token", old, ca, nil, []string{"it expired at 1970-01-01T00:00:01Z"}},
 		{"no CA", account, account, nil, []string{"the cluster's CA", "no certificate"}},
 		{"not reached", account, ca, nil, []string{"ask [fd00::1]:12250 for a token", "connection refused", "port 12250 of the API server"}},
-		{"a basic cluster", account, ca, says(403, "no"), []string{"it answered 403: no", "enhanced cluster"}},
+		{"a basic cluster", account, ca, says(403, "no."), []string{"it answered 403: no; workload identity needs an enhanced cluster"}},
 		{"an account that is not known", account, ca, says(401, `{"code":"NotAuthenticated","message":"no"}`), []string{"401: NotAuthenticated no", "service account"}},
 		{"no JSON string", account, ca, says(200, `{"token":"x"}`), []string{"no JSON string"}},
 		{"no base64", account, ca, says(200, `"%"`), []string{"no base64"}},
@@ -374,6 +374,9 @@ func TestWorkloadIdentity_Errors(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), part) {
 					t.Errorf("got %v, want %s", err, part)
 				}
+			}
+			if mounted := tt.account != filepath.Join(dir, "none"); mounted && err != nil && strings.Contains(err.Error(), "automountServiceAccountToken") {
+				t.Errorf("a file that is mounted is told to be mounted: %v", err)
 			}
 		})
 	}

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"tollgate/internal/provider/oci/auth"
 )
 
@@ -19,6 +21,9 @@ const (
 	testTenancy = "ocid1.tenancy.oc1..aaaaaaaaba3pv6wkcr4jqae5f15p2b2m2yt2j6rx32uzr4h25vqstifsfdsq"
 	testUser    = "ocid1.user.oc1..aaaaaaaat5nvwcna5j6aqzjcaty5eqbb6qt2jvpkanghtgdaqedqw3rynjq"
 )
+
+// TestMain checks that no principal's renewal outlives its Close.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // testKey and otherKey are RSA-2048 keys that live as long as the test binary.
 var (

@@ -52,7 +52,7 @@ type AcquireError struct {
 func (e *AcquireError) Error() string {
 	text := "oci: " + e.Doing + ": " + e.Err.Error()
 	if e.Remedy != "" {
-		text += "; " + e.Remedy
+		text = strings.TrimSuffix(text, ".") + "; " + e.Remedy
 	}
 	return text
 }

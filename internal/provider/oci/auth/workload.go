@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"strings"
@@ -163,5 +164,9 @@ func (w *workload) unread(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &AcquireError{Doing: "read the service account of this pod", Remedy: adviceMount, Err: err}
+	remedy := ""
+	if errors.Is(err, fs.ErrNotExist) {
+		remedy = adviceMount
+	}
+	return &AcquireError{Doing: "read the service account of this pod", Remedy: remedy, Err: err}
 }
