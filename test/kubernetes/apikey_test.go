@@ -3,6 +3,7 @@
 package kubernetes_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -46,7 +47,8 @@ func (w *world) testAPIKey(t *testing.T) {
 	s.live(t, gateway)
 }
 
-// testPersistentSpool runs the chart's StatefulSet on a volume of the node, with a master key that the chart makes.
+// testPersistentSpool runs the chart's StatefulSet on a volume of the node, with a master key that the chart makes and a
+// ConfigMap that it does not make.
 func (w *world) testPersistentSpool(t *testing.T) {
 	t.Parallel()
 	s := w.namespace(t, "kept")
@@ -61,7 +63,10 @@ metadata: {name: kept}
 spec: {capacity: {storage: 2Gi}, accessModes: [ReadWriteOnce], storageClassName: local, persistentVolumeReclaimPolicy: Retain, hostPath: {path: %q}}
 `, volume))
 	s.kubectl(t, "apply", "--filename="+w.path("volume.yaml"))
-	args := []string{"--set=spool.type=persistent,spool.storageClassName=local,replicaCount=1,masterKey.generate=true", quick}
+	config, err := os.ReadFile(sampleConfig)
+	check(t, err)
+	s.applyConfig(t, string(config))
+	args := []string{"--set=existingConfigMap.name=mine", "--set=spool.type=persistent,spool.storageClassName=local,replicaCount=1,masterKey.generate=true", quick}
 	s.install(t, args...)
 	s.key = s.secrets(t)["gateway-tollgate-master/LITELLM_MASTER_KEY"]
 	if !strings.HasPrefix(s.key, "sk-") {
@@ -78,4 +83,32 @@ spec: {capacity: {storage: 2Gi}, accessModes: [ReadWriteOnce], storageClassName:
 		t.Error("an upgrade made another master key")
 	}
 	s.answers(t, gateway)
+
+	// The kubelet brings a changed ConfigMap to the pod, and the gateway takes it up: nothing restarts.
+	s.applyConfig(t, strings.Replace(string(config), "model_list:\n", "model_list:\n  - model_name: later\n    litellm_params:\n      model: oci/cohere.command-latest\n      <<: *oci\n", 1))
+	eventually(t, "the changed configuration is served", func(context.Context) error {
+		if got := len(models(t, gateway, s.key)); got != aliases+1 {
+			return fmt.Errorf("%d aliases are served", got)
+		}
+		return nil
+	})
+}
+
+// testTrial runs what the how-to calls just trying it: no database, a master key of the chart's.
+func (w *world) testTrial(t *testing.T) {
+	t.Parallel()
+	s := w.namespace(t, "trial")
+	s.apiKeySecrets(t)
+	s.install(t, quick, "--set=masterKey.generate=true,db.useExisting=false,replicaCount=1")
+	s.key = s.secrets(t)["gateway-tollgate-master/LITELLM_MASTER_KEY"]
+	s.answers(t, s.url(t, "gateway-tollgate"))
+}
+
+// applyConfig puts a configuration into the ConfigMap "mine".
+func (s space) applyConfig(t testing.TB, config string) {
+	t.Helper()
+	file := s.path("mine.yaml")
+	writeFile(t, file, config)
+	writeFile(t, file, s.kubectl(t, "create", "configmap", "mine", "--from-file=config.yaml="+file, "--dry-run=client", "--output=yaml"))
+	s.kubectl(t, "apply", "--filename="+file)
 }

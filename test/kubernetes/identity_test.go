@@ -39,6 +39,7 @@ func (w *world) testWorkloadIdentity(t *testing.T) {
 	t.Run("ExchangedTokens", s.testExchangedTokens)
 	t.Run("NoKeyAnywhere", s.testNoKeyAnywhere)
 	t.Run("PodAsRendered", s.testPodAsRendered)
+	t.Run("Commands", s.testCommands)
 	t.Run("HelmTest", func(t *testing.T) { s.helm(t, "test", "gateway", "--timeout=2m") })
 	t.Run("Live", func(t *testing.T) { s.live(t, gateway) })
 	t.Run("NetworkPolicy", func(t *testing.T) { s.testNetworkPolicy(t, gateway) })
@@ -160,6 +161,30 @@ func (s space) testPodAsRendered(t *testing.T) {
 	}
 }
 
+// testCommands runs what the chart's notes and the how-to tell an operator to run.
+func (s space) testCommands(t *testing.T) {
+	key := s.kubectl(t, "get", "secret", "litellm-master", "--output=go-template={{.data.LITELLM_MASTER_KEY|base64decode}}")
+	cmd := s.command(t.Context(), "kubectl", "--namespace="+s.name, "port-forward", "service/gateway-tollgate", "4400:4000")
+	check(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	eventually(t, "the forwarded port answers", func(ctx context.Context) error { return chat(ctx, "http://127.0.0.1:4400", key) })
+
+	for _, command := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"validate", "/app/config.yaml"}, "oke_workload_identity"},
+		{[]string{"migrate", "--status"}, "0001 objects"},
+		{[]string{"healthcheck"}, ""},
+	} {
+		out := s.kubectl(t, append([]string{"exec", "deployment/gateway-tollgate", "--", "tollgate"}, command.args...)...)
+		t.Logf("tollgate %s:\n%s", strings.Join(command.args, " "), out)
+		if !strings.Contains(out, command.want) {
+			t.Errorf("tollgate %s does not say %q", strings.Join(command.args, " "), command.want)
+		}
+	}
+}
+
 // testNetworkPolicy enforces the policy's ports by the node's packet filter, since the network plugin of the test does
 // not: new pods start and answer with nothing else let out, and without OKE's port they cannot call.
 func (s space) testNetworkPolicy(t *testing.T, gateway string) {
@@ -210,6 +235,10 @@ func (s space) testNetworkPolicy(t *testing.T, gateway string) {
 		}
 		return err // kube-proxy has not heard of the new pods
 	})
+	logs := s.kubectl(t, "logs", "deployment/gateway-tollgate", "--tail=20")
+	if !strings.Contains(logs, "let the pod out to port 12250") {
+		t.Errorf("the log does not say what to do:\n%s", logs)
+	}
 	filter("--insert", "PODS-OUT", "1", "--protocol", "tcp", "--dport", "12250", "--jump", "RETURN")
 	s.restart(t)
 	s.answers(t, gateway)

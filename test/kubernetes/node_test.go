@@ -138,6 +138,7 @@ failSwapOn: false
 localStorageCapacityIsolation: true
 podLogsDir: %q
 resolvConf: %q
+syncFrequency: 5s
 volumePluginDir: %q
 `, n.ca.certFile(), os.Getenv("KUBERNETES_GROUP"), dnsAddress, containerdSocket, n.path("pods"), n.path("resolv.conf"), n.path("kubelet", "plugins")))
 	n.start(t, "kubelet", "--config="+n.path("kubelet.yaml"), "--kubeconfig="+n.admin, "--root-dir="+n.path("kubelet"), "--cert-dir="+n.path("pki"),

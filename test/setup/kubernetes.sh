@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Makes what a Kubernetes node of our own needs: the programs of Kubernetes, built from its Go module into
-# .cache/kubernetes/bin, and etcd, containerd, runc and the network
-# plugins from Debian. Does nothing where all is there.
+# .cache/kubernetes/bin, and etcd, containerd, runc and the network plugins from Debian. Does nothing where all is there.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 source test/setup/apt.sh
