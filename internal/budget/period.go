@@ -136,18 +136,24 @@ func dayStart(year int, month time.Month, day int, loc *time.Location) time.Time
 	return t
 }
 
-// nextMultiple is the first time after from that the clock on the wall shows a multiple of step since midnight.
+// nextMultiple is the first time after from that the clock on the wall shows a multiple of step since midnight. Where the
+// clock is set back it shows some of them twice; where it is set forward over one, that moment counts for it.
 func nextMultiple(from time.Time, step time.Duration) time.Time {
-	clock := time.Duration(from.Hour())*time.Hour + time.Duration(from.Minute())*time.Minute +
-		time.Duration(from.Second())*time.Second + time.Duration(from.Nanosecond())
-	next := (clock/step + 1) * step
-	for {
-		// The clock that is set back or forward in the night moves the wall's time, so the date is built from it.
-		seconds := int(next / time.Second)
-		at := time.Date(from.Year(), from.Month(), from.Day(), 0, 0, seconds, 0, from.Location())
-		if at.After(from) {
-			return at
-		}
-		next += step
+	at := from.Add(step - onWall(from)%step)
+	_, changed := from.ZoneBounds()
+	if changed.IsZero() || at.Before(changed) {
+		return at
 	}
+	_, before := from.Zone()
+	_, after := changed.Zone()
+	if skipped := time.Duration(after-before) * time.Second; at.Sub(changed) <= max(skipped, 0) || onWall(changed)%step == 0 {
+		return changed
+	}
+	return nextMultiple(changed, step)
+}
+
+// onWall is what the clock on the wall shows, counted from midnight.
+func onWall(t time.Time) time.Duration {
+	return time.Duration(t.Hour())*time.Hour + time.Duration(t.Minute())*time.Minute +
+		time.Duration(t.Second())*time.Second + time.Duration(t.Nanosecond())
 }

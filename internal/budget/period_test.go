@@ -46,6 +46,8 @@ func TestNext(t *testing.T) {
 		{"30s", "UTC", "2026-11-25T10:15:10Z", "2026-11-25T10:15:30Z"},
 		{"1h", "Asia/Kolkata", "2026-11-25T10:15:00Z", "2026-11-25T10:30:00Z"},      // 16:00 there
 		{"2h", "Europe/Berlin", "2026-03-29T00:30:00Z", "2026-03-29T01:00:00Z"},     // 02:00 is 03:00 in the night of the change
+		{"1h", "Europe/Berlin", "2022-10-29T23:00:00Z", "2022-10-30T00:00:00Z"},     // 02:00 is shown twice in the night of the change back
+		{"1h", "Europe/Berlin", "2022-10-30T00:00:00Z", "2022-10-30T01:00:00Z"},     //
 		{"1d", "Europe/Berlin", "2026-03-28T12:00:00Z", "2026-03-28T23:00:00Z"},     // that day has 23 hours
 		{"1d", "Europe/Berlin", "2026-03-29T12:00:00Z", "2026-03-29T22:00:00Z"},     //
 		{"1d", "America/Sao_Paulo", "2018-11-03T12:00:00Z", "2018-11-04T03:00:00Z"}, // there was no midnight
