@@ -38,7 +38,8 @@ func (l *loader) lookup(name string) (string, bool) {
 
 // resolve replaces the references in a tree. severity is what a missing variable
 // is there: it falls from Error to Warning below keys without effect, and to
-// Notice where LiteLLM does without the value too.
+// Notice where LiteLLM does without the value too, and where the usual variable of
+// one of OCI's parameters is not set, since another principal may sign then.
 func (l *loader) resolve(n *node, s shape, path string, severity Severity) {
 	switch n.kind {
 	case listNode:
@@ -53,7 +54,7 @@ func (l *loader) resolve(n *node, s shape, path string, severity Severity) {
 				switch {
 				case !known && s.section == &topLevel:
 					continue // LiteLLM reads it not at all; aliases to it are resolved where they stand
-				case known && k.lenient:
+				case known && (k.lenient || k.usual && e.value.text == reference+strings.ToUpper(e.key)):
 					grade = Notice
 				case known && !k.effective:
 					grade = max(severity, Warning)

@@ -35,6 +35,8 @@ type key struct {
 	masked bool
 	// lenient: a missing environment variable leaves the key unset, as in LiteLLM.
 	lenient bool
+	// usual: so does its usual variable alone (OCI_USER of oci_user); a name of the operator's own is one that must be there.
+	usual bool
 	// variable is the environment variable that gives the value when the key is absent.
 	variable string
 	// standard is the default, as it would be written in the file.
@@ -51,6 +53,7 @@ func accepted(name string, s shape, doc string) key {
 
 func (k key) secret() key               { k.masked = true; return k }
 func (k key) optional() key             { k.lenient = true; return k }
+func (k key) optionalAsUsual() key      { k.usual = true; return k }
 func (k key) env(variable string) key   { k.variable = variable; return k }
 func (k key) defaults(value string) key { k.standard = value; return k }
 func (k key) isPattern() bool           { return strings.Contains(k.name, "*") }
