@@ -24,7 +24,7 @@ var (
 
 // signing are the parameters that hold what signs for OCI, and the variable that each may refer to: it is not sent there. From
 // anywhere else it would be, as a bearer's key or in a body.
-var signing = map[string]string{"oci_key": "OCI_KEY", "oci_key_passphrase": "OCI_KEY_PASSPHRASE"}
+var signing = map[string]string{"oci_key": "OCI_KEY", "oci_key_passphrase": "OCI_KEY_PASSPHRASE"} //nolint:gosec // names of variables, not what they hold
 
 // checkVariables refuses references to variables that are not for deployments, however deep they stand in a value.
 func checkVariables(field string, v any) *apierr.Error {
