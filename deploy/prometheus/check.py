@@ -78,7 +78,7 @@ def alerts():
     """The expressions of the alerts, and of what their texts say of labels."""
     text = (ROOT / "deploy/prometheus/alerts.yml").read_text()
     for rule in re.split(r"\n +- alert: ", text)[1:]:
-        expression = re.search(r"\n +expr: (?:\|\n)?(.*?)\n +(?:for|labels):", rule, re.S)[1]
+        expression = re.search(r"\n +expr: (?:\|\n)?(.*?)\n +(?:for|labels):", rule, re.DOTALL)[1]
         expression = " ".join(expression.split())
         yield expression
         for label in re.findall(r"\$labels\.(\w+)", rule):
@@ -135,16 +135,24 @@ class Program:
     """A program that ends with the block."""
 
     def __init__(self, folder, name, command, env=None):
-        self.log = open(pathlib.Path(folder) / f"{name}.log", "w")
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env=env, cwd=folder)
+        with open(pathlib.Path(folder) / f"{name}.log", "w") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=env, cwd=folder)
 
     def __enter__(self):
+        try:
+            self.prepare()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
         self.process.terminate()
         self.process.wait()
-        self.log.close()
+
+    def prepare(self):
+        """Waits until the program can be asked."""
+        raise NotImplementedError
 
 
 class Demo(Program):
@@ -154,13 +162,12 @@ class Demo(Program):
         self.port = free_port()
         super().__init__(folder, "demo", [f"{folder}/tollgate", "demo", "--port", str(self.port), "--data-dir", f"{folder}/data"], {"LITELLM_MASTER_KEY": KEY, "PATH": "/usr/bin:/bin"})
 
-    def __enter__(self):
+    def prepare(self):
         base = f"http://127.0.0.1:{self.port}"
         wait("the demo", lambda: ask(f"{base}/health/readiness")["status"] == "healthy")
         chat = {"messages": [{"role": "user", "content": "Hello"}]}
         for key, model in [(KEY, "oci-cohere-command"), (KEY, "oci-llama-4-maverick"), (KEY, "no-such-model"), ("sk-wrong", "oci-grok")]:
             ask(f"{base}/v1/chat/completions", key, chat | {"model": model})
-        return self
 
 
 class Prometheus(Program):
@@ -177,11 +184,10 @@ class Prometheus(Program):
         (pathlib.Path(folder) / "key").write_text(KEY)
         super().__init__(folder, "prometheus", ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/tsdb", f"--web.listen-address={self.base.removeprefix('http://')}"])
 
-    def __enter__(self):
+    def prepare(self):
         wait("a scrape of the gateway", lambda: self.value('up{job="tollgate"}') == 1)
         wait("rows of the ledger", lambda: self.value("tollgate_ledger_rows_booked_total"))
         wait("an evaluation of all alerts", lambda: all(rule["health"] != "unknown" for rule in self.rules()))
-        return self
 
     def query(self, text):
         return ask(f"{self.base}/api/v1/query?" + urllib.parse.urlencode({"query": text}))

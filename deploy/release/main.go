@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"regexp"
 	"time"
 )
 
@@ -31,6 +32,9 @@ func (t target) String() string { return t.os + "_" + t.arch }
 
 // released are the platforms of a release. Those of Linux are in the image.
 var released = []target{{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "amd64"}, {"darwin", "arm64"}}
+
+// tag is what registries take for the tag of an image, with room for an architecture behind it.
+var tag = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$`)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -62,6 +66,9 @@ func command(ctx context.Context, args []string) error {
 	}
 	if r.source == "" || r.out == "" || r.version == "" || epoch == 0 || f.NArg() != 0 {
 		return fmt.Errorf("needs -source, -out, -version and -epoch")
+	}
+	if !tag.MatchString(r.version) {
+		return fmt.Errorf("the version %q is in names of files and tags of images: letters, digits and . _ - alone", r.version)
 	}
 	r.epoch = time.Unix(epoch, 0).UTC()
 	if only != "" {

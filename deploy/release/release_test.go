@@ -79,6 +79,17 @@ func untar(t *testing.T, file string) (folder string) {
 	}
 }
 
+// A version is part of paths, of the linker's flags and of tags.
+func TestVersionThatIsNoTagIsRefused(t *testing.T) {
+	for _, version := range []string{"../v1", "release/v1", "v1 -X main.x=y", "-v1", "v1+build", strings.Repeat("1", 101)} {
+		out := t.TempDir()
+		err := command(t.Context(), []string{"-source", t.TempDir(), "-out", out, "-version", version, "-commit", "c", "-epoch", "1"})
+		if err == nil || !strings.Contains(err.Error(), "the version") {
+			t.Errorf("%q: %v", version, err)
+		}
+	}
+}
+
 func TestTwoReleasesAreEqual(t *testing.T) {
 	one, b := pretend(t, 1000)
 	steps(t, one, b)

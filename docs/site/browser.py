@@ -71,7 +71,7 @@ def main() -> None:
     site, out = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
     search(site)
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(serve.Handler, directory=str(site))) as server:
-        threading.Thread(target=server.serve_forever).start()
+        threading.Thread(target=server.serve_forever, daemon=True).start()
         pictures(site, f"http://127.0.0.1:{server.server_port}", out)
         server.shutdown()
     print(f"the pictures are in {out}")

@@ -209,11 +209,12 @@ func readShell(args []string) (check, error) {
 	}
 	words, orExit := cutFallback(words)
 	words = slices.DeleteFunc(words, func(w string) bool { return slices.Contains(redirections, w) })
-	if len(words) == 0 || words[0] == "sh" {
+	if len(words) == 0 {
 		return check{}, fmt.Errorf("%q is no health check", args[1])
 	}
-	read, ok := applet(filepath.Base(words[0]))
-	if !ok {
+	name := filepath.Base(words[0])
+	read, ok := applet(name)
+	if !ok || name == "sh" {
 		return check{}, fmt.Errorf("there is no program %q", words[0])
 	}
 	c, err := read(words[1:])

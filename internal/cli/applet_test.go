@@ -85,11 +85,11 @@ func TestHealthChecksOfOtherImages(t *testing.T) {
 func TestNoShell(t *testing.T) {
 	base := patient(t, httptest.NewServer)
 	for _, command := range []string{
-		"", "ls", "sh -c ls", "sleep 5", "wget", "python3 --version", "exit 0", "|| exit 1",
+		"", "ls", "sh -c ls", "/bin/sh -c 'wget URL/health/liveness'", "sleep 5", "wget", "python3 --version", "exit 0", "|| exit 1",
 		"wget URL/health/liveness; ls", "wget URL/health/liveness && ls", "wget URL/health/liveness || ls", "wget URL/health/liveness | cat",
 		"wget URL/health/liveness > /etc/passwd", "wget -O /tmp/file URL/health/liveness", "wget -i list URL/health/liveness", "curl -o file URL/health/liveness",
 		"curl -f -d secret URL/health/liveness", "curl -f file:///etc/passwd", "wget URL/health/liveness URL/health/liveness",
-		"wget http://192.0.2.1/", "wget http://localhost.example.com/", "wget http://169.254.169.254/opc/v2/", "wget ftp://localhost/",
+		"wget http://192.0.2.1/", "wget http://localhost.example.com/", "wget http://localhost@192.0.2.1/", "wget http://[::ffff:192.0.2.1]/", "wget //192.0.2.1/", "wget http://169.254.169.254/opc/v2/", "wget ftp://localhost/",
 		`wget "http://localhost:$PORT/health"`, "wget `id`", "wget 'http://localhost", `wget \http://localhost`,
 		`python3 -c "import os; os.system('ls')"`, `python3 -c "import urllib.request; urllib.request.urlopen('http://192.0.2.1/')"`,
 		`python3 -c "import urllib.request; urllib.request.urlopen('URL/health/liveness'); print(1)"`,
@@ -104,6 +104,18 @@ func TestNoShell(t *testing.T) {
 	}
 	if status, _ := played(t, "wget", "--spider", "http://192.0.2.1/"); status != exitCannotRun {
 		t.Errorf("wget elsewhere: exit status %d", status)
+	}
+}
+
+// What "localhost" means is what the machine's files and name servers say: a connection that leaves the machine is none.
+func TestLocalhostElsewhere(t *testing.T) {
+	for address, own := range map[string]bool{
+		"127.0.0.1:4000": true, "127.1.2.3:4000": true, "[::1]:4000": true, "[::ffff:127.0.0.1]:4000": true,
+		"192.0.2.1:4000": false, "[2001:db8::1]:4000": false, "0.0.0.0:4000": false, "169.254.169.254:80": false,
+	} {
+		if err := refuseOthers("tcp", address, nil); (err == nil) != own {
+			t.Errorf("%s: %v", address, err)
+		}
 	}
 }
 

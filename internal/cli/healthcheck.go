@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -76,10 +77,16 @@ func askHealth(ctx context.Context, address string, timeout time.Duration) (int,
 	if err != nil {
 		return 0, err
 	}
+	own := loopback(u)
+	var control func(network, address string, c syscall.RawConn) error
+	if own {
+		control = refuseOthers
+	}
 	client := &http.Client{
 		Transport: &http.Transport{
+			DialContext:       (&net.Dialer{Control: control}).DialContext, //nolint:forbidigo // no upstream is called
 			DisableKeepAlives: true,
-			TLSClientConfig:   &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: loopback(u)}, // #nosec G402 -- nobody stands between a machine and itself
+			TLSClientConfig:   &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: own}, // #nosec G402 -- nobody stands between a machine and itself
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -92,7 +99,16 @@ func askHealth(ctx context.Context, address string, timeout time.Duration) (int,
 	return reply.StatusCode, err
 }
 
-// loopback tells whether a URL leads to this machine. The name is not looked up: what it says may change.
+// refuseOthers keeps a connection from leaving this machine. An image from scratch has no /etc/hosts of its own, so that
+// "localhost" may be what a name server says it is.
+func refuseOthers(_, address string, _ syscall.RawConn) error {
+	if at, err := netip.ParseAddrPort(address); err != nil || !at.Addr().Unmap().IsLoopback() {
+		return fmt.Errorf("%s is not this machine", address)
+	}
+	return nil
+}
+
+// loopback tells whether a URL says that it leads to this machine. Where its name leads is seen by refuseOthers.
 func loopback(u *url.URL) bool {
 	if u.Hostname() == "localhost" {
 		return true

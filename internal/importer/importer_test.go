@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"reflect"
 	"slices"
 	"strings"
@@ -464,6 +465,29 @@ func TestIntoTheSameDatabase(t *testing.T) {
 	c := newCompany(t, newest)
 	c.calls(rows, time.Now().UTC().Truncate(time.Minute).Add(-rows*time.Minute))
 	s := openStore(t, store.Options{URL: c.url})
+	bring(t, c.database, s, c.options)
+	checkAccounts(t, c, s)
+	checkLedger(t, c, s)
+	verified(t, s)
+}
+
+// The sample's role is called litellm. Its "$user" comes first on the search path, so a schema of that name would hide both
+// gateways' tables from it.
+func TestIntoTheSameDatabaseByARoleCalledLiteLLM(t *testing.T) {
+	c := newCompany(t, newest)
+	c.calls(rows, time.Now().UTC().Truncate(time.Minute).Add(-rows*time.Minute))
+	c.exec(`DO $$ BEGIN CREATE ROLE litellm SUPERUSER LOGIN PASSWORD 'litellm'; EXCEPTION WHEN duplicate_object THEN NULL; END $$`)
+	u, err := url.Parse(c.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword("litellm", "litellm")
+	openStore(t, store.Options{URL: u.String()})
+	s := openStore(t, store.Options{URL: u.String()}) // as after a restart
+	if c.Conn, err = store.Connect(t.Context(), u.String()); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(context.Background())
 	bring(t, c.database, s, c.options)
 	checkAccounts(t, c, s)
 	checkLedger(t, c, s)

@@ -163,7 +163,7 @@ def test_costs(language, gateway):
     }
     by_key = done.stdout.split("spend by key (this run)\n")[1].split("\n\n")[0]
     assert sorted(re.findall(r"(team-\w+) +(\S+) USD", by_key)) == [(t, f"{s:.8f}") for t, s in spent.items()]
-    by_model = dict(re.findall(r"^  (\S+) +(\S+) USD$", done.stdout.split("spend by model (all keys)\n")[1], re.M))
+    by_model = dict(re.findall(r"^  (\S+) +(\S+) USD$", done.stdout.split("spend by model (all keys)\n")[1], re.MULTILINE))
     assert float(by_model[cohere]) > 0 and float(by_model[llama]) > 0
     assert done.stdout.endswith("\ndeleted 2 keys\n")
     assert companion_keys(gateway) == []
@@ -195,12 +195,15 @@ def test_costs_deletes_its_keys_when_it_is_interrupted(language, gateway, faults
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 20
-    while faults.fired(rule)[1] == 0:  # until the first call is under way
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    said, errors = process.communicate(timeout=20)
+    try:
+        deadline = time.monotonic() + 20
+        while faults.fired(rule)[1] == 0:  # until the first call is under way
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        said, errors = process.communicate(timeout=20)
+    finally:
+        process.kill()
     assert (process.returncode, errors) == (130, "costs: interrupted\n")
     assert said.endswith("\ndeleted 2 keys\n")
     assert companion_keys(gateway) == []
@@ -247,7 +250,7 @@ def forwarder(target, answers):
             self.end_headers()
             self.wfile.write(text)
 
-        do_POST = do_GET  # noqa: N815 (the name is the base class's)
+        do_POST = do_GET  # the name is the base class's
 
         def ask(self, body):
             headers = {n: self.headers[n] for n in ("Authorization", "Content-Type") if n in self.headers}

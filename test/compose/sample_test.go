@@ -249,11 +249,17 @@ func (s *stack) survivesKill(t *testing.T) {
 			}
 		})
 	}
-	<-half
+	done := make(chan struct{})
+	go func() { wg.Wait(); close(done) }()
+	select {
+	case <-half:
+	case <-done:
+		t.Fatalf("%d calls were answered before anything was killed", answers)
+	}
 	if err := syscall.Kill(before.State.Pid, syscall.SIGKILL); err != nil {
 		t.Fatalf("only root can kill the container's process from outside: %v", err)
 	}
-	wg.Wait()
+	<-done
 	eventually(t, time.Minute, "the engine starts the container again", func() bool {
 		now := inspect(t, container)
 		return now.State.Status == "running" && now.State.Pid != before.State.Pid

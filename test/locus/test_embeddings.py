@@ -30,7 +30,7 @@ def test_more_texts_than_oci_takes_in_one_call(embedder: OpenAIEmbeddings) -> No
     assert many[0].embedding != many[1].embedding
 
 
-def test_dimensions(gateway: Gateway) -> None:
-    for alias in embedding_aliases():
-        embedder = OpenAIEmbeddings(model=alias.name, api_key=gateway.key, base_url=gateway.url, dimensions=256)
-        assert len(asyncio.run(embedder.embed("hello")).embedding) == 256
+@pytest.mark.parametrize("embedding", embedding_aliases(), ids=str)
+def test_dimensions(gateway: Gateway, embedding: Alias) -> None:
+    embedder = OpenAIEmbeddings(model=embedding.name, api_key=gateway.key, base_url=gateway.url, dimensions=256)
+    assert len(asyncio.run(embedder.embed("hello")).embedding) == 256

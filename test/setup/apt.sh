@@ -4,15 +4,15 @@ need() {
   if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
     echo "installing $*"
     # One apt-get at a time: the set-ups run side by side.
-    exec 9>"${TMPDIR:-/tmp}/tollgate-apt.lock"
-    flock 9
+    local lock log
+    exec {lock}>"${TMPDIR:-/tmp}/tollgate-apt.lock"
+    flock "$lock"
     export DEBIAN_FRONTEND=noninteractive
-    local log
     if ! log=$({ apt-get -qq update && apt-get -qq install -y --no-install-recommends "$@"; } 2>&1); then
       printf '%s\n' "$log" "apt-get could not install $*" >&2
       exit 1
     fi
-    exec 9>&-
+    exec {lock}>&-
     return
   fi
   echo "The tests need these packages of Debian: $*" >&2

@@ -36,6 +36,7 @@ start() {
   mkdir -p .cache/docker
   echo "$run" >"$note"
   ip link show docker0 >/dev/null 2>&1 || touch "$run/bridge-is-ours"
+  iptables -S FORWARD 2>/dev/null | awk '$1 == "-P" { print $3 }' >"$run/forward" || true # dockerd makes it DROP
   setsid dockerd --data-root "$PWD/.cache/docker/data" --exec-root "$run/exec" --pidfile "$run/pid" \
     --host "unix://$run/docker.sock" >"$run/log" 2>&1 </dev/null &
   local engine=$!
@@ -57,12 +58,17 @@ stop() {
   # What is built of the same code again takes what the builder kept: for a day.
   DOCKER_HOST=unix://$run/docker.sock docker image prune --force --filter until=24h >/dev/null 2>&1 || true
   if pid=$(cat "$run/pid" 2>/dev/null) && kill "$pid" 2>/dev/null; then
-    while kill -0 "$pid" 2>/dev/null; do sleep 0.2; done # it stops its containers first
+    local since=$SECONDS
+    while kill -0 "$pid" 2>/dev/null; do # it stops its containers first
+      ((SECONDS - since < 60)) || kill -9 "$pid" || true
+      sleep 0.2
+    done
   fi
   if [[ -e $run/bridge-is-ours ]]; then
     ip link delete docker0 2>/dev/null || true
     remove_rules filter
     remove_rules nat
+    iptables -P FORWARD "$(cat "$run/forward")" 2>/dev/null || true
   fi
   rm -rf "$run" "$note"
 }
@@ -76,7 +82,6 @@ remove_rules() { # TABLE
     iptables -t "$1" -D $rule
   done
   for chain in $(iptables -t "$1" -S 2>/dev/null | sed -n 's/^-N \(DOCKER.*\)/\1/p'); do iptables -t "$1" -X "$chain"; done
-  if [[ $1 == filter ]]; then iptables -P FORWARD ACCEPT; fi
 }
 
 if [[ ${1:-} == stop ]]; then
@@ -84,6 +89,6 @@ if [[ ${1:-} == stop ]]; then
   exit
 fi
 find_engine && exit
-command -v dockerd >/dev/null && command -v iptables >/dev/null && command -v ip >/dev/null || need docker.io iptables iproute2 >&2
+{ command -v dockerd && command -v iptables && command -v ip; } >/dev/null || need docker.io iptables iproute2 >&2
 command -v docker >/dev/null || need docker-cli >&2 # a package of its own from Debian 13 on
 find_engine || start # Debian's package may have started one

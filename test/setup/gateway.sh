@@ -19,16 +19,17 @@ find_gateway() {
 start_demo() {
   local binary=${TOLLGATE_BIN:-build/tollgate}
   if [[ -z ${TOLLGATE_BIN:-} ]]; then
-    make --no-print-directory build
+    make --no-print-directory build || exit 1 # find_gateway stands in conditions, where a failure does not end the script
   fi
   demo_folder=$(mktemp -d)
   : >"$demo_folder/said"
   trap end_demo EXIT
   "$binary" demo --port "${DEMO_PORT:-0}" --data-dir "$demo_folder/data" >"$demo_folder/said" 2>"$demo_folder/log" &
   demo_process=$!
+  local since=$SECONDS
   # Its first word is its key; the address stands in the text that follows.
   until LITELLM_GATEWAY_URL=$(grep -om1 'http://127\.0\.0\.1:[0-9]*' "$demo_folder/said"); do
-    if ! kill -0 "$demo_process" 2>/dev/null; then
+    if ! kill -0 "$demo_process" 2>/dev/null || ((SECONDS - since > 60)); then
       cat "$demo_folder/log" >&2
       echo "the demo did not start" >&2
       exit 1

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strconv"
+	"syscall"
 )
 
 // script is a group that is a program of its own: one of the `run` files below test, which say how many tests ran with
@@ -17,6 +18,9 @@ func script(name string, arguments ...string) func(context.Context) (tally, erro
 	return func(ctx context.Context) (tally, error) {
 		cmd := exec.CommandContext(ctx, name, arguments...)
 		cmd.Stderr = os.Stderr
+		// A script that is called off tidies up, and what it has started ends with it.
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			return tally{}, err

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -132,5 +136,24 @@ func TestAScriptThatFailsWithoutAFailedTestIsAnError(t *testing.T) {
 	}
 	if got, err := script(run)(t.Context()); err == nil || got != (tally{passed: 3}) {
 		t.Errorf("script = %+v, %v, want 3 passed and an error", got, err)
+	}
+}
+
+func TestAScriptThatIsCalledOffTakesItsThingsAway(t *testing.T) {
+	run := filepath.Join(t.TempDir(), "run")
+	text := "#!/usr/bin/env bash\ntrap 'rm \"$0.thing\"' EXIT\ntouch \"$0.thing\"\nsleep 600 &\necho >\"$0.begun\"\nwait\n"
+	if err := errors.Join(os.WriteFile(run, []byte(text), 0o700), syscall.Mkfifo(run+".begun", 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		_, _ = os.ReadFile(run + ".begun") // waits for the script
+		cancel()
+	}()
+	if got, err := script(run)(ctx); err == nil {
+		t.Errorf("script = %+v without an error", got)
+	}
+	if _, err := os.Stat(run + ".thing"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what it made is still there: %v", err)
 	}
 }

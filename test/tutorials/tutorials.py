@@ -6,12 +6,14 @@ failure beside those that it makes on purpose. What needs more than a gateway is
 
 import argparse
 import concurrent.futures
+import contextlib
 import fnmatch
 import json
 import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -99,9 +101,11 @@ def run(tutorial: Tutorial, examples: pathlib.Path, environment: dict[str, str])
             try:
                 code = process.wait(timeout=SECONDS)
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, 9)
-                process.wait()
                 return Outcome(tutorial, f"did not end within {SECONDS} s")
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # servers that it has started and left
+                process.wait()
     return Outcome(tutorial, judge(tutorial, code, log.read_text(errors="replace")))
 
 
@@ -155,6 +159,8 @@ def main() -> int:
     parser.add_argument("--only", default="*", help="pattern of tutorials' names, as in *graph*")
     parser.add_argument("--write", action="store_true", help="write the table of docs/reference/locus-tutorials.md")
     options = parser.parse_args()
+    if options.write and options.only != "*":
+        parser.error("--write writes the whole table: it goes without --only")
 
     url, key = os.environ["LITELLM_GATEWAY_URL"], os.environ["LITELLM_GATEWAY_KEY"]
     environment = {
@@ -171,6 +177,9 @@ def main() -> int:
     expected = expectations()
     found = sorted(p.stem for p in (options.directory / "examples").glob("tutorial_*.py"))
     chosen = [expected.get(n, Tutorial(n)) for n in found if fnmatch.fnmatch(n, options.only)]
+
+    if not chosen:
+        parser.error(f"no tutorial of {options.directory} matches {options.only}")
 
     failed = skipped = 0
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
