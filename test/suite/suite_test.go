@@ -141,7 +141,7 @@ func TestAScriptThatFailsWithoutAFailedTestIsAnError(t *testing.T) {
 
 func TestAScriptThatIsCalledOffTakesItsThingsAway(t *testing.T) {
 	run := filepath.Join(t.TempDir(), "run")
-	text := "#!/usr/bin/env bash\ntrap 'rm \"$0.thing\"' EXIT\ntouch \"$0.thing\"\nsleep 600 &\necho >\"$0.begun\"\nwait\n"
+	text := "#!/usr/bin/env bash\ntrap 'rm \"$0.thing\"' EXIT\ntouch \"$0.thing\"\n(echo >\"$0.begun\"; exec sleep 600) &\nwait\n"
 	if err := errors.Join(os.WriteFile(run, []byte(text), 0o700), syscall.Mkfifo(run+".begun", 0o600)); err != nil {
 		t.Fatal(err)
 	}
