@@ -13,7 +13,8 @@ ONLY     ?=
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0-dev)
 BINARY  := build/tollgate
 # -buildvcs=false: the version is given, and a checkout that belongs to another user builds as well.
-GOBUILD := go build -trimpath -buildvcs=false -ldflags "-s -w -X tollgate/internal/cli.buildVersion=$(VERSION)"
+# -tags grpcnotrace: the exporters of OpenTelemetry bring gRPC, whose debug pages would add seven megabytes.
+GOBUILD := go build -trimpath -buildvcs=false -tags grpcnotrace -ldflags "-s -w -X tollgate/internal/cli.buildVersion=$(VERSION)"
 
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GITLEAKS := github.com/zricethezav/gitleaks/v8@v8.30.1
@@ -40,7 +41,7 @@ build: ## build the static binary build/tollgate
 
 build-openssl: ## build build/tollgate-openssl, which signs with OpenSSL's libcrypto (needs libssl-dev)
 	@test/setup/openssl.sh >&2
-	@CGO_ENABLED=1 $(GOBUILD) -tags openssl -o $(BINARY)-openssl ./cmd/tollgate >&2
+	@CGO_ENABLED=1 $(GOBUILD) -tags openssl,grpcnotrace -o $(BINARY)-openssl ./cmd/tollgate >&2
 	@ls -l $(BINARY)-openssl >&2
 
 image: ## build the container image and load it into Docker, where there is one

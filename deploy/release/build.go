@@ -65,7 +65,7 @@ func (r *release) build(ctx context.Context) (b *built, err error) {
 // compile builds one binary. What would make it depend on the machine is named here, and nothing else of the environment
 // reaches the compiler.
 func (r *release) compile(ctx context.Context, t target, to string) error {
-	cmd := r.goTool(ctx, "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid= -X tollgate/internal/cli.buildVersion="+r.version, "-o", to, "./cmd/tollgate")
+	cmd := r.goTool(ctx, "build", "-trimpath", "-buildvcs=false", "-tags", "grpcnotrace", "-ldflags", "-s -w -buildid= -X tollgate/internal/cli.buildVersion="+r.version, "-o", to, "./cmd/tollgate")
 	cmd.Env = append(cmd.Env, "CGO_ENABLED=0", "GOOS="+t.os, "GOARCH="+t.arch, "GOAMD64=v1", "GOARM64=v8.0")
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	return cmd.Run()

@@ -108,6 +108,8 @@ func (l *loader) finish(root *node) (*Config, Diagnostics) {
 	l.section(root, "litellm_settings", &litellmSettings, &c.Litellm)
 	l.section(root, "general_settings", &generalSettings, &c.General)
 	l.section(root, "tollgate_settings", &tollgateSettings, &c.Tollgate)
+	l.top(root, "guardrails", &c.Guardrails)
+	l.top(root, "callback_settings", &c.CallbackSettings)
 	l.decode(completedRouter(root), object(&routerSettings), slot{path: "router_settings", target: reflect.ValueOf(&c.Router).Elem()})
 	return c, l.sorted(l.files)
 }
@@ -119,6 +121,14 @@ func (l *loader) section(root *node, name string, s *section, target any) {
 		n = &node{kind: mapNode}
 	}
 	l.decode(n, object(s), slot{path: name, target: reflect.ValueOf(target).Elem()})
+}
+
+// top decodes a key of the file itself into target.
+func (l *loader) top(root *node, name string, target any) {
+	k, _ := topLevel.find(name)
+	if n := root.get(name); !n.isNull() {
+		l.decode(n, k.shape, slot{path: name, target: reflect.ValueOf(target).Elem(), masked: k.masked})
+	}
 }
 
 // checkTopLevel types the sections that nothing here decodes, and names unknown keys.

@@ -52,6 +52,10 @@ func (l *loader) decode(n *node, s shape, to slot) {
 		return
 	}
 	l.positions[to.path] = n.pos
+	if to.target.IsValid() && to.target.Type() == reflect.TypeFor[Values]() {
+		to.target.Set(reflect.ValueOf(Values{n}))
+		to.target = reflect.Value{} // what is in it is only checked
+	}
 	switch s.kind {
 	case anyKind:
 		to.store(n.asJSON())

@@ -15,14 +15,14 @@ var topLevel = section{
 		served("credential_list", list(object(&credential)), "Named credentials that deployments refer to."),
 		served("model_group_alias", mapOf(groupAlias), "The old place of router_settings.model_group_alias."),
 
-		accepted("guardrails", list(object(&guardrail)), "Checks of what goes in and comes out.").optional(),
+		served("guardrails", list(object(&guardrail)), "Checks of what goes in and comes out.").optional(),
 		accepted("policies", anything, "Which guardrails apply to whom."),
 		accepted("prompts", list(anything), "Stored prompts."),
 		accepted("mcp_servers", mapOf(object(&mcpServer)), "MCP servers that the gateway offers.").optional(),
 		accepted("mcp_tools", list(anything), "Local MCP tools."),
 		accepted("vector_store_registry", list(anything), "Vector stores.").optional(),
 		accepted("search_tools", list(anything), "Search tools.").optional(),
-		accepted("callback_settings", mapOf(anything), "Settings by callback.").optional(),
+		served("callback_settings", mapOf(mapping), "Settings by callback.").optional(),
 		accepted("assistant_settings", object(&assistants), "The provider of the assistants routes.").optional(),
 		accepted("finetune_settings", list(object(&fileProvider)), "Providers of the fine-tuning routes.").optional(),
 		accepted("files_settings", list(object(&fileProvider)), "Providers of the files routes.").optional(),
@@ -45,6 +45,10 @@ var tollgateSettings = section{
 		served("strict_management_api", boolean, "Refuse unknown fields in management calls.").defaults("false"),
 		served("spool_max_mb", integer, "MB of calls that may wait on the local disk for a database that is away.").defaults("1024"),
 		served("spool_full", choice("serve", "refuse"), "What happens when that is full: calls go on and their rows are lost, or calls are refused.").defaults("serve"),
+		served("cache_scope", choice("team", "key", "organization", "global"), "Who shares cached answers: a key's team (the key itself without one), the key alone, the organization, or everybody as LiteLLM has it.").defaults("team"),
+		served("callback_queue_mb", integer, "MB of finished calls that may wait for each callback whose backend is away.").defaults("256"),
+		served("log_otel", boolean, "Send the access lines to the otel callback as log records too.").defaults("false"),
+		served("debug_bodies", boolean, "Let debug logs show prompts and answers.").defaults("false"),
 		served("oci_auth", ociAuth, "The kind of principal that signs for deployments of OCI that name none.").env("OCI_AUTH"),
 		served("spool_sync", choice("none", "interval", "always"), "When the spool is written through to the disk itself.").defaults("interval"),
 	},
@@ -76,9 +80,9 @@ var guardrail = section{
 	doc:  "A check of what goes in or comes out.",
 	open: true,
 	keys: []key{
-		accepted("guardrail_name", text, "The name that requests and keys use."),
-		accepted("litellm_params", object(&guardrailParams), "The kind of guardrail and its settings."),
-		accepted("guardrail_info", mapping, "What the guardrail does; shown."),
+		served("guardrail_name", text, "The name that requests and keys use."),
+		served("litellm_params", object(&guardrailParams), "The kind of guardrail and its settings."),
+		served("guardrail_info", mapping, "What the guardrail does; shown."),
 	},
 }
 
@@ -87,11 +91,11 @@ var guardrailParams = section{
 	doc:  "The kind of a guardrail and its settings; other keys belong to the kind.",
 	open: true,
 	keys: []key{
-		accepted("guardrail", text, "The kind of guardrail."),
-		accepted("mode", anything, "When it runs: pre_call, post_call, during_call, logging_only or pre_mcp_call."),
-		accepted("api_key", text, "The guardrail's key.").secret(),
-		accepted("api_base", text, "The guardrail's URL."),
-		accepted("default_on", boolean, "Whether it runs for requests that do not name it."),
+		served("guardrail", text, "The kind of guardrail."),
+		served("mode", anything, "When it runs: pre_call, post_call, during_call, logging_only or pre_mcp_call."),
+		served("api_key", text, "The guardrail's key.").secret(),
+		served("api_base", text, "The guardrail's URL."),
+		served("default_on", boolean, "Whether it runs for requests that do not name it."),
 	},
 }
 

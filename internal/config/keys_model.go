@@ -38,6 +38,7 @@ var litellmParams = section{
 		served("max_retries", integer, "Retries that an OpenAI SDK would make; the router's num_retries decides here."),
 		served("num_retries", integer, "Retries after the first attempt, for this deployment's alias."),
 		served("cooldown_time", seconds, "Seconds that the deployment rests after failing; 0 never rests it."),
+		served("guardrails", texts, "Guardrails that run for each call of the deployment's alias."),
 		served("tags", texts, "Tags of requests that the deployment serves; default serves untagged ones."),
 		served("tag_regex", patterns, "Patterns on request headers (Name: value) that choose the deployment."),
 

@@ -48,7 +48,7 @@ var routerSettings = section{
 		accepted("cache_responses", boolean, "Cache answers in the router."),
 		accepted("cache_kwargs", mapping, "Settings of the router's cache.").optional(),
 		accepted("client_ttl", seconds, "Seconds that an upstream client is kept."),
-		accepted("caching_groups", list(anything), "Aliases that share cached answers."),
+		served("caching_groups", list(anything), "Aliases that share cached answers."),
 		accepted("default_priority", integer, "The priority of requests without one."),
 		accepted("polling_interval", seconds, "Seconds between looks at the queue of prioritised requests."),
 		served("provider_budget_config", mapOf(object(&providerBudget)), "Budgets by provider."),

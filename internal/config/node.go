@@ -181,6 +181,15 @@ var jsonNumber = regexp.MustCompile(`^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$`)
 // plainBool: the words that YAML 1.1, and so LiteLLM's reader, takes for booleans.
 var plainBool = regexp.MustCompile(`^(yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF)$`)
 
+// asMap is asJSON of a mapping; nil for anything else.
+func (n *node) asMap() map[string]any {
+	if n == nil {
+		return nil
+	}
+	m, _ := n.asJSON().(map[string]any)
+	return m
+}
+
 // asJSON is the value as encoding/json knows it: map[string]any, []any, string,
 // bool, nil, and json.Number so that a number keeps its digits. Infinities and
 // NaN, which JSON has not, become texts.

@@ -104,8 +104,10 @@ func readElsewhere(section, key string) bool {
 		return strings.HasPrefix(key, "oci_") || strings.Contains(key, "cost") || key == "base_url" || key == "headers"
 	case "model_info":
 		return strings.Contains(key, "cost") || strings.HasPrefix(key, "created_") || strings.HasPrefix(key, "updated_") || key == "db_model" || key == "supports_*"
-	case "credential_list[]", "credential_info":
+	case "credential_list[]", "credential_info", "cache_params":
 		return true
+	case "guardrails[].litellm_params":
+		return key == "api_key" || key == "api_base"
 	case "litellm_settings":
 		return slices.ContainsFunc(shared, func(s struct{ section, name, as string }) bool { return s.section == section && s.name == key })
 	}
@@ -128,7 +130,9 @@ func TestTable_FieldsMatch(t *testing.T) {
 		"retry_policy":          reflect.TypeFor[ErrorCounts](),
 		"allowed_fails_policy":  reflect.TypeFor[ErrorCounts](),
 
-		"provider_budget_config.*": reflect.TypeFor[ProviderBudget](),
+		"guardrails[]":                reflect.TypeFor[Guardrail](),
+		"guardrails[].litellm_params": reflect.TypeFor[GuardrailParams](),
+		"provider_budget_config.*":    reflect.TypeFor[ProviderBudget](),
 	}
 	sections := allSections()
 	for name, s := range sections {

@@ -19,6 +19,9 @@ type Config struct {
 	Router      RouterSettings
 	Tollgate    TollgateSettings
 	Credentials []Credential
+	Guardrails  []Guardrail
+	// CallbackSettings are the settings of callbacks by name.
+	CallbackSettings map[string]Values
 	// Environment is the environment_variables section, resolved. The
 	// application sets it into the process; it has already been in force for
 	// every os.environ/ reference of the file.
@@ -74,6 +77,7 @@ type Params struct {
 	CooldownTime        *time.Duration `key:"cooldown_time"` // 0 = never cool
 	Tags                []string       `key:"tags"`
 	TagRegex            []string       `key:"tag_regex"` // each compiles
+	Guardrails          []string       `key:"guardrails"`
 
 	MaxBudget      Decimal `key:"max_budget"` // USD
 	BudgetDuration string  `key:"budget_duration"`
@@ -166,7 +170,67 @@ type LitellmSettings struct {
 	DisableEndUserTracking     bool           `key:"disable_end_user_cost_tracking"`
 	ValidateEndUser            bool           `key:"validate_end_user_id_in_db"`
 	CheckKeyAliasFormat        bool           `key:"enable_key_alias_format_validation"`
+
+	SuccessCallback    []string `key:"success_callback"`
+	FailureCallback    []string `key:"failure_callback"`
+	Callbacks          []string `key:"callbacks"` // of success and failure
+	ServiceCallbacks   []string `key:"service_callbacks"`
+	ServiceCallback    []string `key:"service_callback"` // another name of the same
+	TurnOffMessageLogs bool     `key:"turn_off_message_logging"`
+	RedactKeyInfo      bool     `key:"redact_user_api_key_info"`
+	DisableNoLog       bool     `key:"global_disable_no_log_param"`
+	LangfuseTags       []string `key:"langfuse_default_tags"`
+	S3Params           Values   `key:"s3_callback_params"`
+	DatadogParams      Values   `key:"datadog_params"`
+	DatadogLLMParams   Values   `key:"datadog_llm_observability_params"`
+	DefaultTeamLogging any      `key:"default_team_settings"`
+	ForwardTraceparent bool     `key:"forward_traceparent_to_llm_provider"`
+
+	Cache             bool           `key:"cache"`
+	CacheParams       Values         `key:"cache_params"`
+	CacheExtraParams  bool           `key:"enable_caching_on_provider_specific_optional_params"`
+	DefaultMemoryTTL  *time.Duration `key:"default_in_memory_ttl"`
+	DefaultRedisTTL   *time.Duration `key:"default_redis_ttl"`
+	OldGuardrails     []any          `key:"guardrails"`
+	SkipSystem        bool           `key:"skip_system_message_in_guardrail"`
+	BannedKeywords    []string       `key:"banned_keywords_list"`
+	BlockedUsers      []string       `key:"blocked_user_list"`
+	PromptInjection   Values         `key:"prompt_injection_params"`
+	DetectSecrets     Values         `key:"detect_secrets_config"`
+	MetricsConfig     any            `key:"prometheus_metrics_config"`
+	MetricsMetadata   []string       `key:"custom_prometheus_metadata_labels"`
+	MetricsTags       []string       `key:"custom_prometheus_tags"`
+	MetricsBuckets    []float64      `key:"prometheus_latency_buckets"` // seconds
+	MetricsStream     bool           `key:"prometheus_emit_stream_label"`
+	MetricsBudgets    bool           `key:"prometheus_initialize_budget_metrics"`
+	MetricsEndUsers   bool           `key:"enable_end_user_cost_tracking_prometheus_only"`
+	MetricsNoEndUsers bool           `key:"disable_end_user_cost_tracking_prometheus_only"`
 }
+
+// Values are settings that belong to an integration. They may hold secrets and print as nothing.
+type Values struct{ node *node }
+
+// JSON are the settings as encoding/json knows them, nil without any. They are not masked.
+func (v Values) JSON() map[string]any { return v.node.asMap() }
+
+// Guardrail is an entry of guardrails.
+type Guardrail struct {
+	Name   string          `key:"guardrail_name"`
+	Params GuardrailParams `key:"litellm_params"`
+	Info   map[string]any  `key:"guardrail_info"`
+}
+
+// GuardrailParams is the litellm_params of a guardrail.
+type GuardrailParams struct {
+	Kind      string `key:"guardrail"`
+	Mode      any    `key:"mode"` // a text, a list of them, or {tags, default}
+	DefaultOn bool   `key:"default_on"`
+
+	// Values are all settings of the guardrail.
+	Values Values
+}
+
+func (p *GuardrailParams) filled(n *node, _ string) { p.Values = Values{n} }
 
 // SSLVerify says how an upstream's certificate is checked. The zero value
 // checks it against the system's roots.
@@ -210,9 +274,17 @@ type GeneralSettings struct {
 	RolePermissions     any            `key:"role_permissions"`
 	DefaultTeamDisabled bool           `key:"default_team_disabled"`
 	TokenRateLimitType  string         `key:"token_rate_limit_type"`
-	GlobalMaxParallel   *int64         `key:"global_max_parallel_requests"`
-	KeyMaxParallel      *int64         `key:"max_parallel_requests"`
-	AdminOnlyRoutes     []string       `key:"admin_only_routes"`
+
+	Alerting          []string                   `key:"alerting"`
+	AlertingThreshold *time.Duration             `key:"alerting_threshold"` // 300 s when absent
+	AlertTypes        []string                   `key:"alert_types"`
+	AlertingArgs      Values                     `key:"alerting_args"`
+	AlertWebhooks     map[string][]secret.String `key:"alert_to_webhook_url"`
+	AlertTypeConfig   Values                     `key:"alert_type_config"`
+	SpendReports      string                     `key:"spend_report_frequency"`
+	GlobalMaxParallel *int64                     `key:"global_max_parallel_requests"`
+	KeyMaxParallel    *int64                     `key:"max_parallel_requests"`
+	AdminOnlyRoutes   []string                   `key:"admin_only_routes"`
 
 	KeyHeaderName       string   `key:"litellm_key_header_name"`
 	AllowedRoutes       []string `key:"allowed_routes"`
@@ -261,6 +333,8 @@ type RouterSettings struct {
 	DefaultMaxParallelRequests *int   `key:"default_max_parallel_requests"`
 
 	ProviderBudgets map[string]ProviderBudget `key:"provider_budget_config"`
+
+	CachingGroups []any `key:"caching_groups"` // lists of aliases that share cached answers
 
 	RedisURL      secret.String `key:"redis_url"`
 	RedisHost     string        `key:"redis_host"`
@@ -342,6 +416,10 @@ type TollgateSettings struct {
 	BudgetMasterKey     bool          `key:"budget_master_key"`
 	RefuseUnpriced      bool          `key:"refuse_unpriced"` // true when absent
 	StrictManagementAPI bool          `key:"strict_management_api"`
+	CacheScope          string        `key:"cache_scope"` // team, key, organization or global
+	CallbackQueueMB     int           `key:"callback_queue_mb"`
+	LogOTel             bool          `key:"log_otel"`
+	DebugBodies         bool          `key:"debug_bodies"`
 	SpoolMaxMB          int           `key:"spool_max_mb"`
 	SpoolFull           string        `key:"spool_full"` // serve or refuse
 	SpoolSync           string        `key:"spool_sync"` // none, interval or always

@@ -83,6 +83,95 @@ type Call struct {
 	// Prompt and Reply are kept only where the operator stores prompts.
 	Prompt account.JSON
 	Reply  account.JSON
+
+	CacheHit        bool
+	CacheKey        string  // of the entry that was read or written; "" without a cache
+	CacheSimilarity float64 // of a hit by meaning; 0 = the hit was exact
+	SavedCost       money.USD
+	Guardrails      []Guardrail // those that ran, in order
+
+	// What follows is for callbacks, traces and metrics and is not in the ledger.
+
+	Trace Trace
+	Steps []Step
+	// Request and Response are what was asked and answered, as JSON, guardrails' changes included; nil where no callback wants them.
+	Request  []byte
+	Response []byte
+	// RequestMetadata is the body's metadata, an object; nil without one.
+	RequestMetadata []byte
+	// RequesterHeaders are the caller's x-* and langfuse_* headers, never one that holds a credential.
+	RequesterHeaders map[string]string
+	UserEmail        string
+	OrgAlias         string
+	Logging          Logging
+}
+
+// Guardrail is one run of a guardrail in the shape of LiteLLM's guardrail_information. It holds no text of the call.
+type Guardrail struct {
+	Name            string         `json:"guardrail_name"`
+	Provider        string         `json:"guardrail_provider"`
+	Mode            string         `json:"guardrail_mode"`
+	Status          string         `json:"guardrail_status"` // success, guardrail_intervened, guardrail_failed_to_respond, not_run
+	Start           float64        `json:"start_time"`       // seconds since 1970
+	End             float64        `json:"end_time"`
+	Duration        float64        `json:"duration"` // seconds
+	Action          string         `json:"guardrail_action,omitempty"`
+	MaskedEntities  map[string]int `json:"masked_entity_count,omitempty"`
+	Violations      []string       `json:"violation_categories,omitempty"`
+	Response        map[string]any `json:"guardrail_response,omitempty"` // the vendor's reply, found texts left out
+	Error           string         `json:"guardrail_error,omitempty"`
+	ConfidenceScore float64        `json:"confidence_score,omitempty"`
+	DetectionMethod string         `json:"detection_method,omitempty"`
+	PatternsChecked int            `json:"patterns_checked,omitempty"`
+	ErrorType       string         `json:"-"` // for metrics: timeout, unreachable, refused, invalid
+}
+
+// Trace is where a call stands among others, by W3C's trace context.
+type Trace struct {
+	ID      string `json:"id"`                // 32 hex digits
+	Span    string `json:"span"`              // of this call: 16 hex digits
+	Parent  string `json:"parent,omitempty"`  // the caller's span, "" without a traceparent header
+	State   string `json:"state,omitempty"`   // tracestate
+	Sampled bool   `json:"sampled,omitempty"` // the caller's word; true without one
+}
+
+// Step is one part of a call that took time: admission, cache, guardrail, an attempt at an upstream.
+type Step struct {
+	Name  string         `json:"name"` // "admission", "cache lookup", "guardrail <name>", "chat <model>" ...
+	Kind  StepKind       `json:"kind"`
+	Span  string         `json:"span"` // 16 hex digits
+	Start time.Time      `json:"start"`
+	End   time.Time      `json:"end"`
+	Error string         `json:"error,omitempty"`
+	Attrs map[string]any `json:"attrs,omitempty"` // strings, numbers, booleans, lists of strings
+}
+
+// StepKind is the kind of a step.
+type StepKind string
+
+// The kinds of steps.
+const (
+	StepAdmission StepKind = "admission"
+	StepCache     StepKind = "cache"
+	StepGuardrail StepKind = "guardrail"
+	StepAttempt   StepKind = "attempt"
+)
+
+// Logging is what key, team and request say about who hears of the call. The zero value: every callback, as configured.
+type Logging struct {
+	Off        bool          // no-log: true, where the operator lets callers say so
+	Redact     *bool         // overrides turn_off_message_logging
+	Disabled   []string      // callbacks that do not hear of it (x-litellm-disable-callbacks)
+	Own        []OwnCallback // a key's or a team's own; they stand in place of the configured ones
+	MaskInput  bool          // metadata.mask_input
+	MaskOutput bool
+}
+
+// OwnCallback is a callback with an account of a key's or a team's own.
+type OwnCallback struct {
+	Name string            // langfuse ...
+	On   string            // success, failure, success_and_failure
+	Vars map[string]string // callback_vars, references to the environment resolved
 }
 
 // Attempt is one deployment that was asked.
