@@ -23,6 +23,7 @@ import (
 )
 
 func TestEverythingComesOver(t *testing.T) {
+	t.Parallel()
 	for _, age := range []string{newest, mid2025, first} {
 		c := newCompany(t, age)
 		c.calls(rows, time.Now().UTC().Truncate(time.Minute).Add(-rows*time.Minute))
@@ -312,6 +313,7 @@ func (s *stopping) ImportRows(ctx context.Context, rows []ledger.Row) (int, erro
 }
 
 func TestAnInterruptedImportGoesOn(t *testing.T) {
+	t.Parallel()
 	for engine, open := range targets {
 		t.Run(engine, func(t *testing.T) {
 			c := newCompany(t, newest)
@@ -344,6 +346,7 @@ func TestAnInterruptedImportGoesOn(t *testing.T) {
 }
 
 func TestADryRunWritesNothing(t *testing.T) {
+	t.Parallel()
 	c := newCompany(t, newest)
 	c.calls(100, time.Now().UTC().AddDate(0, 0, -1))
 	report, err := importer.Import(t.Context(), importer.Options{Source: c.Conn, Opener: sealer(t, c.salt), Sealer: sealer(t, c.salt)})
@@ -359,6 +362,7 @@ func TestADryRunWritesNothing(t *testing.T) {
 }
 
 func TestSecretsThatDoNotOpen(t *testing.T) {
+	t.Parallel()
 	c := newCompany(t, newest)
 	s := openStore(t, targets["sqlite"](t))
 	report := bring(t, c.database, s, func(o *importer.Options) { o.Opener, o.Sealer = sealer(t, "another key"), sealer(t, c.salt) })
@@ -379,6 +383,7 @@ func TestSecretsThatDoNotOpen(t *testing.T) {
 }
 
 func TestDaysWithoutRowsComeAsSums(t *testing.T) {
+	t.Parallel()
 	for engine, open := range targets {
 		t.Run(engine, func(t *testing.T) {
 			c := newCompany(t, newest)
@@ -418,6 +423,7 @@ func TestDaysWithoutRowsComeAsSums(t *testing.T) {
 }
 
 func TestSinceADay(t *testing.T) {
+	t.Parallel()
 	c := newCompany(t, newest)
 	begin := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -3)
 	c.calls(3000, begin)
@@ -433,6 +439,7 @@ func TestSinceADay(t *testing.T) {
 }
 
 func TestRowsThatHaveLeftTheLedgerStayAway(t *testing.T) {
+	t.Parallel()
 	c := newCompany(t, newest)
 	begin := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -3)
 	c.calls(3000, begin)
@@ -449,6 +456,7 @@ func TestRowsThatHaveLeftTheLedgerStayAway(t *testing.T) {
 }
 
 func TestADatabaseOfSomebodyElse(t *testing.T) {
+	t.Parallel()
 	conn, err := store.Connect(t.Context(), testkit.Postgres(t))
 	if err != nil {
 		t.Fatal(err)
@@ -462,6 +470,7 @@ func TestADatabaseOfSomebodyElse(t *testing.T) {
 
 // Whoever leaves DATABASE_URL as it was has both gateways' tables in one database.
 func TestIntoTheSameDatabase(t *testing.T) {
+	t.Parallel()
 	c := newCompany(t, newest)
 	c.calls(rows, time.Now().UTC().Truncate(time.Minute).Add(-rows*time.Minute))
 	s := openStore(t, store.Options{URL: c.url})
@@ -474,6 +483,7 @@ func TestIntoTheSameDatabase(t *testing.T) {
 // The sample's role is called litellm. Its "$user" comes first on the search path, so a schema of that name would hide both
 // gateways' tables from it.
 func TestIntoTheSameDatabaseByARoleCalledLiteLLM(t *testing.T) {
+	t.Parallel()
 	c := newCompany(t, newest)
 	c.calls(rows, time.Now().UTC().Truncate(time.Minute).Add(-rows*time.Minute))
 	c.exec(`DO $$ BEGIN CREATE ROLE litellm SUPERUSER LOGIN PASSWORD 'litellm'; EXCEPTION WHEN duplicate_object THEN NULL; END $$`)

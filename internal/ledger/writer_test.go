@@ -130,19 +130,28 @@ func TestAnswerOfAWriteThatIsLost(t *testing.T) {
 	})
 }
 
+// TestStoreThatHangsIsGivenUp: whenever in the course of a write or a pause the store comes back, it has everything once
+// the write that hangs has been given up, the pause behind it is over, and an interval has gathered the last batch, which
+// is not full.
 func TestStoreThatHangsIsGivenUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		hangs := &hangingSink{until: time.Now().Add(time.Minute)}
-		w := newWorld(t, t.TempDir(), spool.Options{}, Options{Sink: hangs})
-		w.append(t, 5000)
-		time.Sleep(time.Minute + 5*time.Second)
-		if n := hangs.fakeSink.count(); n != 5000 {
-			t.Errorf("%d calls are in the store 5 s after it hung", n)
-		}
-		if err := w.Close(t.Context()); err != nil {
-			t.Error(err)
-		}
-	})
+	for hung := time.Minute; hung < time.Minute+writeWithin+longestPause; hung += 250 * time.Millisecond {
+		synctest.Test(t, func(t *testing.T) {
+			hangs := &hangingSink{until: time.Now().Add(hung)}
+			w := newWorld(t, t.TempDir(), spool.Options{}, Options{Sink: hangs})
+			w.append(t, 1200)
+			time.Sleep(hung)
+			if n := hangs.fakeSink.count(); n != 0 {
+				t.Errorf("%d calls are in the store while it hangs", n)
+			}
+			time.Sleep(writeWithin + longestPause + w.o.Interval + time.Millisecond)
+			if n := hangs.fakeSink.count(); n != 1200 {
+				t.Errorf("%d calls are in the store after it hung for %s", n, hung)
+			}
+			if err := w.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 // hangingSink answers nothing until a time.

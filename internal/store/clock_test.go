@@ -15,6 +15,7 @@ import (
 
 // A replica whose clock is two months ahead resets no budget, prunes nothing, and does not take the office of the leader.
 func TestClockThatJumps(t *testing.T) {
+	t.Parallel()
 	url := testkit.Postgres(t)
 	a, b := open(t, store.Options{URL: url, Replica: "a"}), open(t, store.Options{URL: url, Replica: "b"})
 	scope := account.KeyScope("k")

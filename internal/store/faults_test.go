@@ -158,6 +158,7 @@ func TestPostgres_PausedHangsNobody(t *testing.T) {
 
 // TestPostgres_StuckChangeLosesItsTurn: a function that does not go on holds up the others for Timeout alone.
 func TestPostgres_StuckChangeLosesItsTurn(t *testing.T) {
+	t.Parallel()
 	url := testkit.Postgres(t)
 	stuck := open(t, store.Options{URL: url, Timeout: 200 * time.Millisecond})
 	other := open(t, store.Options{URL: url})
@@ -179,6 +180,7 @@ func TestPostgres_StuckChangeLosesItsTurn(t *testing.T) {
 }
 
 func TestUpdate_InsideAnUpdateIsRefused(t *testing.T) {
+	t.Parallel()
 	for name, o := range map[string]store.Options{"sqlite": {Dir: t.TempDir()}, "postgres": {URL: testkit.Postgres(t)}} {
 		o.Timeout = 200 * time.Millisecond
 		s := open(t, o)
@@ -217,6 +219,7 @@ func TestPostgres_PoolIsBounded(t *testing.T) {
 }
 
 func TestOpen_ServerAway(t *testing.T) {
+	t.Parallel()
 	server := testkit.PostgresServer(t)
 	server.Stop()
 	_, err := store.Open(t.Context(), store.Options{URL: server.URL})

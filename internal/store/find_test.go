@@ -17,6 +17,7 @@ import (
 
 // TestFind_UsesIndexes holds the expressions of find.go and those of the migrations together.
 func TestFind_UsesIndexes(t *testing.T) {
+	t.Parallel()
 	now := time.Now()
 	for name, s := range map[string]*store.Store{
 		"sqlite":   open(t, store.Options{Dir: t.TempDir()}),

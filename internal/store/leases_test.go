@@ -57,8 +57,10 @@ func spend(t *testing.T, s *store.Store, replica string, id string, cost money.U
 
 // The suite of all truths, over tables and over memory.
 func TestTruth(t *testing.T) {
+	t.Parallel()
 	for _, e := range engines {
 		t.Run(e.name, func(t *testing.T) {
+			t.Parallel() // much of it waits
 			quotatest.Run(t, func(t *testing.T, life time.Duration) quotatest.World {
 				s := e.new(t)()
 				n := atomic.Int64{}
@@ -319,6 +321,7 @@ func TestTruth_NobodyOverspends(t *testing.T) { ledgerOn(t, store.Options{}, nob
 
 // Statements that go out together stay one transaction behind a pooler, too.
 func TestLedger_BehindPgBouncer(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]func(*testing.T, *store.Store){"BooksOnce": bookedOnce, "NobodyOverspends": nobodyOverspends} {
 		t.Run(name, func(t *testing.T) { test(t, open(t, store.Options{URL: testkit.PgBouncer(t, testkit.Postgres(t))})) })
 	}

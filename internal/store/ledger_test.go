@@ -22,6 +22,7 @@ import (
 
 // ledgerOn runs a test on every engine.
 func ledgerOn(t *testing.T, o store.Options, test func(t *testing.T, s *store.Store)) {
+	t.Parallel()
 	t.Run("SQLite", func(t *testing.T) {
 		o := o
 		o.Dir = t.TempDir()

@@ -45,6 +45,7 @@ func bare(t *testing.T, engine string) func() *store.Store {
 }
 
 func TestMigrate_ReplicasStartAtOnce(t *testing.T) {
+	t.Parallel()
 	for _, e := range engines {
 		t.Run(e.name, func(t *testing.T) {
 			another := bare(t, e.name)
@@ -79,6 +80,7 @@ func TestMigrate_ReplicasStartAtOnce(t *testing.T) {
 }
 
 func TestMigrate_ThereAndBack(t *testing.T) {
+	t.Parallel()
 	for _, e := range engines {
 		t.Run(e.name, func(t *testing.T) {
 			s := bare(t, e.name)()
@@ -126,6 +128,7 @@ func newer(t *testing.T, minimum int) fs.FS {
 }
 
 func TestMigrate_TwoVersionsSideBySide(t *testing.T) {
+	t.Parallel()
 	for _, e := range engines {
 		t.Run(e.name, func(t *testing.T) {
 			another := bare(t, e.name)
@@ -192,6 +195,7 @@ func TestMigrate_TwoVersionsSideBySide(t *testing.T) {
 }
 
 func TestMigrate_KeepsTooOldVersionsOut(t *testing.T) {
+	t.Parallel()
 	for _, e := range engines {
 		t.Run(e.name, func(t *testing.T) {
 			another := bare(t, e.name)
@@ -214,6 +218,7 @@ func TestMigrate_KeepsTooOldVersionsOut(t *testing.T) {
 }
 
 func TestMigrate_FailureLeavesTheLastStep(t *testing.T) {
+	t.Parallel()
 	for _, e := range engines {
 		t.Run(e.name, func(t *testing.T) {
 			s := bare(t, e.name)()

@@ -9,15 +9,20 @@ import (
 	"tollgate/internal/testkit"
 )
 
+// Tests have a database of their own and run beside each other, but for those that measure how soon something happens.
+
 func TestSQLite(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T) *store.Store { return open(t, store.Options{Dir: t.TempDir()}) })
 }
 
 func TestPostgres(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T) *store.Store { return open(t, store.Options{URL: testkit.Postgres(t)}) })
 }
 
 func TestPgBouncer(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T) *store.Store {
 		s := open(t, store.Options{URL: testkit.PgBouncer(t, testkit.Postgres(t))})
 		if !s.Pooled() {

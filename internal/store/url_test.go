@@ -11,6 +11,7 @@ import (
 )
 
 func TestOpen_URLsThatAreRefused(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ url, says string }{
 		{"mysql://u:hunter2@h/d", "mysql:// is not supported"},
 		{"sqlite:///var/x.db", "sqlite:// is not supported"},
@@ -38,6 +39,7 @@ func TestOpen_URLsThatAreRefused(t *testing.T) {
 }
 
 func TestOpen_PrismaParameters(t *testing.T) {
+	t.Parallel()
 	plain := testkit.Postgres(t)
 	s := open(t, store.Options{URL: strings.Replace(plain, "postgres://", "postgresql://", 1) +
 		"&schema=gate%20way&connection_limit=3&pool_timeout=10&socket_timeout=5&statement_cache_size=0&connect_timeout=0&sslaccept=accept_invalid_certs&pgbouncer=false"})
@@ -56,6 +58,7 @@ func TestOpen_PrismaParameters(t *testing.T) {
 }
 
 func TestOpen_SchemaBehindAPooler(t *testing.T) {
+	t.Parallel()
 	_, err := store.Open(t.Context(), store.Options{URL: testkit.PgBouncer(t, testkit.Postgres(t)) + "&schema=app"})
 	if err == nil || !strings.Contains(err.Error(), "search_path") {
 		t.Errorf("schema= behind a pooler that does not pass it on: %v", err)

@@ -8,6 +8,7 @@ import (
 )
 
 func TestScanUSD(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		from any
 		want money.USD
@@ -37,6 +38,7 @@ func TestScanUSD(t *testing.T) {
 }
 
 func TestScanTime(t *testing.T) {
+	t.Parallel()
 	want := time.Date(2026, 11, 25, 12, 0, 0, 1000, time.UTC)
 	for _, from := range []any{want.UnixMicro(), want, want.In(time.FixedZone("", 3600))} {
 		var at time.Time

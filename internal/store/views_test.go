@@ -23,6 +23,7 @@ var litellmNames = strings.Fields(`LiteLLM_SpendLogs LiteLLM_VerificationToken L
 
 // SQL that was written for LiteLLM's database.
 func TestViews(t *testing.T) {
+	t.Parallel()
 	url := testkit.Postgres(t)
 	s := open(t, store.Options{URL: url})
 	calls := storetest.Traffic{Seed: 5, From: time.Now().AddDate(0, 0, -2), Span: 24 * time.Hour, Keys: 5}.Calls(0, 200, 200)
@@ -87,6 +88,7 @@ func TestViews(t *testing.T) {
 
 // LiteLLM's own tables, which an importer reads, stay what they are; and going back leaves them too.
 func TestViews_LeaveOthersAlone(t *testing.T) {
+	t.Parallel()
 	url := testkit.Postgres(t)
 	conn, err := pgx.Connect(t.Context(), url)
 	if err != nil {
@@ -118,6 +120,7 @@ func TestViews_LeaveOthersAlone(t *testing.T) {
 // A role that is called litellm, as the sample's is, looks for names in a schema of that name first: with one, a second
 // set of tables would be made there, and the views would show the first.
 func TestViews_OfARoleCalledLiteLLM(t *testing.T) {
+	t.Parallel()
 	url := testkit.Postgres(t)
 	admin, err := pgx.Connect(t.Context(), url)
 	if err != nil {

@@ -59,6 +59,7 @@ func TestWatch_OtherReplicasHearWithinASecond(t *testing.T) {
 
 // TestWatch_InTheOrderOfTheCommits lets replicas write at once: what a watcher has seen is what is in the store, in order.
 func TestWatch_InTheOrderOfTheCommits(t *testing.T) {
+	t.Parallel()
 	for _, e := range engines {
 		t.Run(e.name, func(t *testing.T) {
 			another := e.new(t)

@@ -8,6 +8,7 @@ import (
 )
 
 func TestDemoAnswersTheFirstChat(t *testing.T) {
+	t.Parallel()
 	out, err := exec.Command(binary, "demo", "--port", "0", "--check").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -21,6 +22,7 @@ func TestDemoAnswersTheFirstChat(t *testing.T) {
 }
 
 func TestSixModels(t *testing.T) {
+	t.Parallel()
 	_, env := sim(t)
 	g := serve(t, env, sample(t))
 	for _, model := range []string{"oci-cohere-command", "oci-grok", "oci-gpt5-mini", "oci-llama-4-maverick", "oci-gemini-2.5-flash"} {
@@ -169,6 +171,7 @@ var weather = obj{"tools": []obj{{"type": "function", "function": obj{
 }}}}
 
 func TestToolsOfEveryVendor(t *testing.T) {
+	t.Parallel()
 	_, env := sim(t)
 	g := serve(t, env, sample(t))
 	for _, model := range []string{"oci-cohere-command", "oci-grok", "oci-gpt5-mini", "oci-llama-4-maverick", "oci-gemini-2.5-flash"} {
@@ -212,6 +215,7 @@ func checkLocation(t *testing.T, arguments string) {
 }
 
 func TestStructuredOutputOfEveryVendor(t *testing.T) {
+	t.Parallel()
 	_, env := sim(t)
 	g := serve(t, env, sample(t))
 	schema := obj{
@@ -236,6 +240,7 @@ func TestStructuredOutputOfEveryVendor(t *testing.T) {
 }
 
 func TestDroppedParametersAreNamed(t *testing.T) {
+	t.Parallel()
 	_, env := sim(t)
 	body := ask("oci-gpt5-mini", "Hello", obj{"temperature": 0.3, "logit_bias": obj{"1": 2}, "top_p": 0.5})
 	g := serve(t, env, sample(t))
@@ -252,6 +257,7 @@ func TestDroppedParametersAreNamed(t *testing.T) {
 }
 
 func TestRerank(t *testing.T) {
+	t.Parallel()
 	_, env := sim(t)
 	config := strings.Replace(sample(t), "model_list:\n", "model_list:\n  - model_name: oci-rerank\n    litellm_params: {model: oci/cohere.rerank-v4.0-pro, <<: *oci}\n", 1)
 	g := serve(t, env, config)
@@ -265,6 +271,7 @@ func TestRerank(t *testing.T) {
 }
 
 func TestMockAnswersForTheMasterKey(t *testing.T) {
+	t.Parallel()
 	_, env := sim(t)
 	g := serve(t, env, sample(t))
 	r, err := g.post("/v1/chat/completions", ask("oci-grok", "x", obj{"mock_response": "made up"}))

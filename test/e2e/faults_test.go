@@ -47,6 +47,7 @@ func vary(t *testing.T, simURL, variants string) {
 }
 
 func TestVariantsOfTheService(t *testing.T) {
+	t.Parallel()
 	url, env := sim(t)
 	p := serve(t, env, sample(t))
 	variants := map[string]string{
@@ -77,6 +78,7 @@ func TestVariantsOfTheService(t *testing.T) {
 }
 
 func TestFaultsOfTheUpstream(t *testing.T) {
+	t.Parallel()
 	url, env := sim(t)
 	// No cooldowns, so that one case does not decide the next.
 	config := strings.Replace(sample(t), "router_settings:\n", "router_settings:\n  disable_cooldowns: true\n", 1)
@@ -125,6 +127,7 @@ func TestFaultsOfTheUpstream(t *testing.T) {
 }
 
 func TestFallbackOnEveryKindOfFault(t *testing.T) {
+	t.Parallel()
 	url, env := sim(t)
 	p := serve(t, env, strings.Replace(sample(t), "router_settings:\n", "router_settings:\n  disable_cooldowns: true\n  num_retries: 0\n", 1))
 	for name, rule := range map[string]string{
@@ -150,6 +153,7 @@ func TestFallbackOnEveryKindOfFault(t *testing.T) {
 }
 
 func TestClockSkewIsNamed(t *testing.T) {
+	t.Parallel()
 	url, env := sim(t)
 	p := serve(t, env, sample(t))
 	vary(t, url, `{"clock_offset":"-1h"}`)

@@ -11,6 +11,7 @@ import (
 // TestCosts is what the gateway's users check of it with LiteLLM: seven checks of keys, rows and sums, with the fields
 // that their scripts read.
 func TestCosts(t *testing.T) {
+	t.Parallel()
 	onBothStores(t, func(t *testing.T, database string) {
 		w := newWorld(t, settings{database: database})
 		key := w.key(obj{"models": []string{"chat"}, "duration": "1h", "metadata": obj{"team": "alpha", "run": "7"}})

@@ -28,6 +28,7 @@ func teamKeys(w *world, team string) []string {
 // that was answered is in the ledger exactly once, nothing is in it that the simulator has not answered, and all sums
 // fit. (A call under way when its gateway is killed has no answer, and mostly no row.)
 func TestKillLoop(t *testing.T) {
+	t.Parallel()
 	t.Run("SQLite", func(t *testing.T) { killLoop(t, newWorld(t, settings{witness: true})) })
 	t.Run("PostgreSQL, 2 replicas", func(t *testing.T) {
 		killLoop(t, newWorld(t, settings{replicas: 2, database: testkit.Postgres(t), witness: true}))
@@ -63,6 +64,7 @@ func killLoop(t *testing.T, w *world) {
 // TestRollingRestart restarts three gateways one after the other under load, as a deployment does. No call fails but
 // those that meet a listener which is gone, and no row is lost.
 func TestRollingRestart(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, settings{replicas: 3, database: testkit.Postgres(t), witness: true})
 	keys := teamKeys(w, "rolling")
 	// Each caller goes to the next replica when its own is gone, as a load balancer does.
@@ -98,6 +100,7 @@ func TestRollingRestart(t *testing.T) {
 // TestIdleAfterRestart: a gateway that starts again with nothing left to book answers reports before its first call, and
 // ends in order.
 func TestIdleAfterRestart(t *testing.T) {
+	t.Parallel()
 	onBothStores(t, func(t *testing.T, database string) {
 		w := newWorld(t, settings{database: database})
 		r := w.replicas[0]

@@ -12,6 +12,7 @@ import (
 
 // TestLimits: a limit lets through exactly what it says, on one and on two replicas, through PostgreSQL and Redis.
 func TestLimits(t *testing.T) {
+	t.Parallel()
 	t.Run("SQLite", func(t *testing.T) { limits(t, settings{}) })
 	t.Run("PostgreSQL, 1 replica", func(t *testing.T) { limits(t, settings{database: testkit.Postgres(t)}) })
 	t.Run("PostgreSQL, 2 replicas", func(t *testing.T) { limits(t, settings{replicas: 2, database: testkit.Postgres(t)}) })

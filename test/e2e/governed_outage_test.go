@@ -75,6 +75,7 @@ func (o *outage) ended(t *testing.T) {
 // TestPostgresGoesAway stops, crashes and pauses PostgreSQL under load. Keys that are known go on working, nothing is
 // lost, and all works again within seconds.
 func TestPostgresGoesAway(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name      string
 		away, end func(*testkit.Server)
@@ -96,6 +97,7 @@ func TestPostgresGoesAway(t *testing.T) {
 
 // TestPostgresIsAwayForLong: what is called meanwhile waits in the spool, over a kill of the gateway too.
 func TestPostgresIsAwayForLong(t *testing.T) {
+	t.Parallel()
 	o := newOutage(t, settings{})
 	o.postgres.Stop()
 	o.load.wait(t, 1000)
@@ -120,6 +122,7 @@ func TestPostgresIsAwayForLong(t *testing.T) {
 // TestKilledWhilePostgresIsAway: a gateway that is killed with rows in its spool replays them when it is started again,
 // after the store is back.
 func TestKilledWhilePostgresIsAway(t *testing.T) {
+	t.Parallel()
 	o := newOutage(t, settings{})
 	o.postgres.Stop()
 	o.load.wait(t, 200)
@@ -142,6 +145,7 @@ func TestKilledWhilePostgresIsAway(t *testing.T) {
 // TestRedisGoesAway: limits that are shared through Redis are counted by each replica alone while it is away, and
 // together again afterwards; calls go on.
 func TestRedisGoesAway(t *testing.T) {
+	t.Parallel()
 	redis := testkit.RedisServer(t)
 	w := newWorld(t, settings{replicas: 2, database: testkit.Postgres(t), env: redisEnv(redis.Addr)})
 	both := func(key string, n int) int {

@@ -74,6 +74,7 @@ var entities = []capped{
 // TestOverspend lets 256 callers run against each kind of budget at once, half of them streamed, on one and on three
 // gateways: none is passed, the ledger's sum is the simulator's own, and nothing stays held.
 func TestOverspend(t *testing.T) {
+	t.Parallel()
 	for _, replicas := range []int{1, 3} {
 		t.Run(fmt.Sprintf("%d replicas", replicas), func(t *testing.T) {
 			database := testkit.Postgres(t)
@@ -88,6 +89,7 @@ func TestOverspend(t *testing.T) {
 
 // TestOverspend_Configured is TestOverspend for the budgets that stand in the configuration.
 func TestOverspend_Configured(t *testing.T) {
+	t.Parallel()
 	key := func(w *world, _ float64) ([]string, []string, obj) { return threeKeys(w, obj{}), nil, nil }
 	cap := strconv.FormatFloat(affordable(8), 'f', -1, 64)
 	for _, c := range []struct {
@@ -100,6 +102,7 @@ func TestOverspend_Configured(t *testing.T) {
 	} {
 		for _, replicas := range []int{1, 3} {
 			t.Run(fmt.Sprintf("%s, %d replicas", c.name, replicas), func(t *testing.T) {
+				t.Parallel()
 				made := c.made
 				made.replicas, made.database = replicas, testkit.Postgres(t)
 				w := newWorld(t, made)
@@ -115,6 +118,7 @@ func TestOverspend_Configured(t *testing.T) {
 }
 
 func TestOverspend_SQLite(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, settings{})
 	for _, c := range entities {
 		t.Run(c.name, func(t *testing.T) { overspend(t, w, c, "chat") })
@@ -192,6 +196,7 @@ func once(t *testing.T, all []answered, rows []row) {
 // TestTheLastAffordableCallsAreServed: of 24 calls that a budget affords, among 128 at once on two replicas, nearly all
 // are served, and soon. What the one replica holds idle must not be refused on the other.
 func TestTheLastAffordableCallsAreServed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, settings{replicas: 2, database: testkit.Postgres(t)})
 	w.sim.fault(`{"latency": "50ms"}`)
 	for _, kind := range []struct {
@@ -218,6 +223,7 @@ func TestTheLastAffordableCallsAreServed(t *testing.T) {
 // TestDeadReplicasHoldsExpire: what a gateway holds that is killed in the middle of its calls is free again once its
 // lease has ended, and not before.
 func TestDeadReplicasHoldsExpire(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, settings{replicas: 2, database: testkit.Postgres(t)})
 	w.sim.fault(`{"latency": "60s", "id": "hang"}`)
 	key := w.key(obj{"max_budget": affordable(8)})

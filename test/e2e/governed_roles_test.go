@@ -24,6 +24,7 @@ var own = []string{
 
 // TestPlainKeyManagesNothing: a key without a user calls models and reads itself. Every other route of the table refuses it.
 func TestPlainKeyManagesNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, settings{})
 	r := w.replicas[0]
 	for name, fields := range map[string]obj{
@@ -43,6 +44,7 @@ func TestPlainKeyManagesNothing(t *testing.T) {
 // TestNobodyRaisesHimself is CVE-2026-47101 and 47102: what an internal user writes about itself, its keys and teams
 // gives it nothing that it did not have.
 func TestNobodyRaisesHimself(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, settings{})
 	r := w.replicas[0]
 	w.manage("POST", "/user/new", obj{"user_id": "mallory", "user_role": "internal_user", "max_budget": 1, "models": []string{"chat"}, "auto_create_key": false})
@@ -180,6 +182,7 @@ func TestDemotedAdminIsRefusedEverywhere(t *testing.T) {
 // TestSealedValuesStayInTheirPlace is CVE-2026-114612: a value that was sealed for one purpose is nothing anywhere else,
 // neither as a key, nor in another object's place.
 func TestSealedValuesStayInTheirPlace(t *testing.T) {
+	t.Parallel()
 	database := testkit.Postgres(t)
 	w := newWorld(t, settings{database: database, config: "general_settings: {store_model_in_db: true}\n"})
 	r := w.replicas[0]
@@ -223,6 +226,7 @@ func TestSealedValuesStayInTheirPlace(t *testing.T) {
 // TestCallersDoNotChooseTheUpstream is CVE-2024-6587: whatever a body says about where to call and with what, the key of
 // the deployment goes nowhere else.
 func TestCallersDoNotChooseTheUpstream(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, settings{})
 	trap, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

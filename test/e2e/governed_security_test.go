@@ -54,6 +54,7 @@ var public = []string{"/", "/health/liveliness", "/health/liveness", "/health/re
 
 // TestEveryRouteAsksForAKey takes the routes from the table, so that a new one cannot be forgotten (Portkey-AI/gateway#1718).
 func TestEveryRouteAsksForAKey(t *testing.T) {
+	t.Parallel()
 	r := newWorld(t, settings{}).replicas[0]
 	for _, e := range r.routes() {
 		if e.public {
@@ -74,6 +75,7 @@ func TestEveryRouteAsksForAKey(t *testing.T) {
 // TestNoRouteIsOpenedByItsSpelling is CVE-2026-49468 on every route: no Host header, target or encoding makes a route
 // answer 200 without a key.
 func TestNoRouteIsOpenedByItsSpelling(t *testing.T) {
+	t.Parallel()
 	r := newWorld(t, settings{}).replicas[0]
 	hosts := []string{"localhost", "localhost:4000/#@x", "localhost/?", "127.0.0.1/health/liveness?", "a@b", "/health/liveness"}
 	spellings := []func(string) string{
@@ -107,6 +109,7 @@ func TestNoRouteIsOpenedByItsSpelling(t *testing.T) {
 
 // TestInjectionInTheKeyOnEveryRoute is CVE-2026-42208 with a real PostgreSQL behind: the text of a key never reaches SQL.
 func TestInjectionInTheKeyOnEveryRoute(t *testing.T) {
+	t.Parallel()
 	r := newWorld(t, settings{database: testkit.Postgres(t)}).replicas[0]
 	slowest := time.Duration(0)
 	for _, e := range r.routes() {
@@ -131,6 +134,7 @@ func TestInjectionInTheKeyOnEveryRoute(t *testing.T) {
 
 // TestInjectionInNames sends SQL as ids and filters, with a key that may ask: they are data.
 func TestInjectionInNames(t *testing.T) {
+	t.Parallel()
 	onBothStores(t, func(t *testing.T, database string) {
 		w := newWorld(t, settings{database: database})
 		r := w.replicas[0]
@@ -165,6 +169,7 @@ func TestInjectionInNames(t *testing.T) {
 // TestNoRouteStartsAProcess is CVE-2026-42271, CVE-2026-40217 and CVE-2026-42203: what LiteLLM runs a caller's command,
 // code or template for is not here, whoever asks.
 func TestNoRouteStartsAProcess(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, settings{})
 	for _, key := range []string{"", masterKey, w.key(nil)} {
 		for path, body := range map[string]obj{

@@ -20,6 +20,7 @@ func essay(model string, words int, more ...obj) obj {
 // TestStreamEndsWithItsBudget: a stream that names no cap holds slice after slice; when the budget has nothing left it
 // ends with finish_reason length and says why, and the budget is not passed.
 func TestStreamEndsWithItsBudget(t *testing.T) {
+	t.Parallel()
 	onBothStores(t, func(t *testing.T, database string) {
 		w := newWorld(t, settings{database: database})
 		cap := new(big.Rat).Mul(outputPrice, big.NewRat(1500, 1)) // 1,500 tokens
@@ -48,6 +49,7 @@ func TestStreamEndsWithItsBudget(t *testing.T) {
 
 // TestAnswerIsCappedByItsBudget: an answer in one piece gets an output cap upstream that its hold covers.
 func TestAnswerIsCappedByItsBudget(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, settings{})
 	cap := new(big.Rat).Mul(outputPrice, big.NewRat(1500, 1))
 	budget, _ := cap.Float64()

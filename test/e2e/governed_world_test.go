@@ -97,8 +97,11 @@ func newWorld(t *testing.T, s settings) *world {
 	}
 	for range max(s.replicas, 1) {
 		r := &replica{t: t, env: env, args: []string{"serve", "--config", file, "--port", "0"}, dir: t.TempDir()}
-		r.start()
+		r.p = r.begin()
 		w.replicas = append(w.replicas, r)
+	}
+	for _, r := range w.replicas {
+		listen(r.p)
 	}
 	return w
 }
@@ -109,10 +112,16 @@ func onBothStores(t *testing.T, test func(t *testing.T, database string)) {
 	t.Run("PostgreSQL", func(t *testing.T) { test(t, testkit.Postgres(t)) })
 }
 
+// begin starts the gateway.
+func (r *replica) begin() *process {
+	r.t.Helper()
+	return start(r.t, r.env, append(r.args, "--data-dir", r.dir)...)
+}
+
 // start starts the gateway and waits until it serves.
 func (r *replica) start() {
 	r.t.Helper()
-	p := listen(start(r.t, r.env, append(r.args, "--data-dir", r.dir)...))
+	p := listen(r.begin())
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.p = p

@@ -46,6 +46,7 @@ func (e *endless) Read(b []byte) (int, error) {
 }
 
 func TestHugeBodiesAreRefusedWithoutBeingHeld(t *testing.T) {
+	t.Parallel()
 	_, env := sim(t)
 	p := serve(t, env, sample(t))
 	before := rss(t, p)
@@ -76,6 +77,7 @@ func TestHugeBodiesAreRefusedWithoutBeingHeld(t *testing.T) {
 }
 
 func TestALargePromptPasses(t *testing.T) {
+	t.Parallel()
 	_, env := sim(t)
 	p := serve(t, env, sample(t))
 	r, err := p.post("/v1/chat/completions", ask("oci-gemini-2.5-flash", "What is the capital of Italy? "+strings.Repeat("Please consider this carefully. ", 13000)))
@@ -83,6 +85,7 @@ func TestALargePromptPasses(t *testing.T) {
 }
 
 func TestAnUnfinishedBody(t *testing.T) {
+	t.Parallel()
 	_, env := sim(t)
 	p := serve(t, env, sample(t))
 	conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))

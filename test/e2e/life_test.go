@@ -23,6 +23,7 @@ import (
 )
 
 func TestReloadUnderLoad(t *testing.T) {
+	t.Parallel()
 	_, env := sim(t)
 	file := filepath.Join(t.TempDir(), "config.yaml")
 	write(t, file, sample(t))
@@ -89,6 +90,7 @@ func TestReloadUnderLoad(t *testing.T) {
 }
 
 func TestStopLetsStreamsEnd(t *testing.T) {
+	t.Parallel()
 	url, env := sim(t)
 	g := serve(t, env, sample(t))
 	// One event every 40 ms, so that the stream is alive when the process is told to stop.
@@ -142,6 +144,7 @@ func TestStopLetsStreamsEnd(t *testing.T) {
 }
 
 func TestLiteLLMsCommandLine(t *testing.T) {
+	t.Parallel()
 	_, env := sim(t)
 	file := filepath.Join(t.TempDir(), "config.yaml")
 	write(t, file, sample(t))
@@ -162,6 +165,7 @@ func TestLiteLLMsCommandLine(t *testing.T) {
 }
 
 func TestModelWithoutAFile(t *testing.T) {
+	t.Parallel()
 	p := listen(start(t, []string{"LITELLM_MASTER_KEY=" + masterKey, "PORT=" + freePort(t), "HOST=127.0.0.1"},
 		"--model", "openai/gpt-x", "--alias", "mine", "--api_base", "http://127.0.0.1:9/v1"))
 	r, err := p.send("GET", "/v1/models", "")
@@ -171,6 +175,7 @@ func TestModelWithoutAFile(t *testing.T) {
 }
 
 func TestAnEmptyFileStarts(t *testing.T) {
+	t.Parallel()
 	p := serve(t, []string{"HOME=/proc/none"}, "# nothing yet\n\n")
 	p.stderr.wait(t, `no folder can be written \(--data-dir\) and no DATABASE_URL is set: there are no virtual keys and no ledger`)
 	r, err := p.send("GET", "/health/readiness", "")
@@ -179,6 +184,7 @@ func TestAnEmptyFileStarts(t *testing.T) {
 
 // A folder that was named must serve: what is stored elsewhere, or nowhere, would be lost in silence.
 func TestANamedFolderMustBeWritable(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil, "serve", "--port", "0", "--data-dir", "/proc/none")
 	p.stderr.wait(t, `the data directory cannot be used: .*name another one with --data-dir`)
 	err := <-p.ended
@@ -189,6 +195,7 @@ func TestANamedFolderMustBeWritable(t *testing.T) {
 }
 
 func TestNoMasterKey(t *testing.T) {
+	t.Parallel()
 	p := listen(start(t, nil, "serve", "--port", "0"))
 	p.stderr.wait(t, `no master key is set: only callers on this machine are served`)
 	r, err := p.send("GET", "/health", "")
@@ -198,6 +205,7 @@ func TestNoMasterKey(t *testing.T) {
 }
 
 func TestRenewedCertificate(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
 	makeCertificate(t, certFile, keyFile, 1)
@@ -242,6 +250,7 @@ func makeCertificate(t *testing.T, certFile, keyFile string, serial int64) {
 }
 
 func TestValidate(t *testing.T) {
+	t.Parallel()
 	_, env := sim(t)
 	dir := t.TempDir()
 	validate := func(text string, args ...string) (string, int) {

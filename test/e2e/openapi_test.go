@@ -72,6 +72,7 @@ func allowNull(v any) {
 // TestAnswersFitOpenAIsDescription validates replies, chunks and errors of every vendor. There are no differences to
 // list: whatever does not fit fails.
 func TestAnswersFitOpenAIsDescription(t *testing.T) {
+	t.Parallel()
 	schema := openAISchema(t)
 	_, env := sim(t)
 	p := serve(t, env, sample(t))
@@ -134,6 +135,7 @@ func TestAnswersFitOpenAIsDescription(t *testing.T) {
 
 // TestOurDescriptionNamesEveryRoute: /openapi.json is made from the route table, so what it names is served.
 func TestOurDescriptionNamesEveryRoute(t *testing.T) {
+	t.Parallel()
 	_, env := sim(t)
 	p := serve(t, env, sample(t))
 	r, err := p.send("GET", "/openapi.json", "")

@@ -36,6 +36,7 @@ func raw(t *testing.T, p *process, request string) (int, string) {
 // by the Host header, an absolute target, encoded or doubled slashes, fragments and queries. Without a key, none of
 // them may ever be answered with 200, but for the pages that really are public.
 func TestNobodyGetsInByTheSpelling(t *testing.T) {
+	t.Parallel()
 	_, env := sim(t)
 	p := serve(t, env, sample(t))
 	protected := []string{"/v1/models", "/v1/chat/completions", "/health", "/metrics", "/model/info", "/key/generate"}
@@ -76,6 +77,7 @@ func TestNobodyGetsInByTheSpelling(t *testing.T) {
 
 // TestInjectionInTheKey is CVE-2026-42208: the bearer text is data, whatever it says, and the refusal is quick.
 func TestInjectionInTheKey(t *testing.T) {
+	t.Parallel()
 	_, env := sim(t)
 	p := serve(t, env, sample(t))
 	for _, key := range []string{"x' OR '1'='1", "x' OR (SELECT pg_sleep(8)) IS NOT NULL --", "sk-x' OR '1'='1", "{{7*7}}", "../../etc/passwd"} {
@@ -97,6 +99,7 @@ func TestInjectionInTheKey(t *testing.T) {
 
 // TestURLsOfCallersAreNotFetched: an image URL is passed on or refused, but never fetched by the gateway.
 func TestURLsOfCallersAreNotFetched(t *testing.T) {
+	t.Parallel()
 	_, env := sim(t)
 	p := serve(t, env, sample(t))
 	trap, err := net.Listen("tcp", "127.0.0.1:0")

@@ -19,18 +19,18 @@ import (
 var pythonFolders = []string{"test/sdk/python", "test/strangers/python"}
 
 // pythonTests runs pytest in each of its folders, with the virtual environment that test/setup/python.sh made for it.
-func pythonTests(ctx context.Context) (tally, error) {
-	w, err := buildWorld(ctx)
+func pythonTests(ctx context.Context, show io.Writer) (tally, error) {
+	w, err := buildWorld(ctx, show)
 	if err != nil {
 		return tally{}, err
 	}
 	defer w.close()
-	if err := w.startSimulator(ctx); err != nil {
+	if err := w.startSimulator(ctx, show); err != nil {
 		return tally{}, err
 	}
 	var total tally
 	for _, folder := range pythonFolders {
-		t, err := w.pytest(ctx, folder)
+		t, err := w.pytest(ctx, folder, show)
 		total.add(t)
 		if err != nil {
 			return total, fmt.Errorf("pytest %s: %w", folder, err)
@@ -39,12 +39,12 @@ func pythonTests(ctx context.Context) (tally, error) {
 	return total, nil
 }
 
-func (w *world) pytest(ctx context.Context, folder string) (tally, error) {
+func (w *world) pytest(ctx context.Context, folder string, show io.Writer) (tally, error) {
 	python := filepath.Join(".cache", "python", strings.ReplaceAll(folder, "/", "-"), "bin", "python")
 	report := filepath.Join(w.dir, "junit.xml")
 	cmd := exec.CommandContext(ctx, python, "-m", "pytest", "-q", "--disable-warnings", "-p", "no:cacheprovider", "--junitxml="+report, folder)
 	cmd.Env = w.environment
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.Stdout, cmd.Stderr = show, show
 	exit := cmd.Run()
 	t, err := readJUnit(report)
 	if err != nil {
@@ -57,8 +57,8 @@ func (w *world) pytest(ctx context.Context, folder string) (tally, error) {
 }
 
 // nodeTests runs node's own test runner in test/sdk/node.
-func nodeTests(ctx context.Context) (tally, error) {
-	w, err := buildWorld(ctx)
+func nodeTests(ctx context.Context, show io.Writer) (tally, error) {
+	w, err := buildWorld(ctx, show)
 	if err != nil {
 		return tally{}, err
 	}
@@ -72,7 +72,7 @@ func nodeTests(ctx context.Context) (tally, error) {
 	cmd := exec.CommandContext(ctx, "bash", "-c", "exec node --test --test-reporter=tap")
 	cmd.Dir = "test/sdk/node"
 	cmd.Env = w.environment
-	cmd.Stderr = os.Stderr
+	cmd.Stderr = show
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return tally{}, err
@@ -80,7 +80,7 @@ func nodeTests(ctx context.Context) (tally, error) {
 	if err := cmd.Start(); err != nil {
 		return tally{}, err
 	}
-	t, err := readTAP(out, os.Stdout)
+	t, err := readTAP(out, show)
 	if exit := cmd.Wait(); err == nil && exit != nil && t.failed == 0 {
 		err = fmt.Errorf("node --test: %w", exit)
 	}

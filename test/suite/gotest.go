@@ -12,36 +12,48 @@ import (
 	"strings"
 )
 
-// goTests runs `go test -json` with args in the folder of a module, shows a line per package and the output of what failed. Nothing is taken from
-// the cache, which does not see that a test builds and starts the program.
-func goTests(ctx context.Context, module string, args ...string) (tally, error) {
-	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json", "-count=1", "-timeout=15m"}, args...)...)
-	cmd.Dir = module
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
+// artifacts is a package of Go tests that needs tools that take minutes to build, and so is a group of its own.
+const artifacts = "tollgate/test/artifacts"
+
+// slowest are the packages that take longest. They begin first, or one of them would be left to run alone in the end.
+var slowest = []string{"tollgate/test/e2e", "tollgate/internal/store", "tollgate/test/strangers", "tollgate/internal/importer"}
+
+// raceTests runs the Go tests of the module with the race detector. SQLite goes without: it is C translated to Go and
+// keeps its memory outside of Go's, so that the detector finds nothing in it, at ten times its price.
+func raceTests(ctx context.Context, show io.Writer) (tally, error) {
+	list := exec.CommandContext(ctx, "go", "list", "./...")
+	list.Stderr = show
+	out, err := list.Output()
 	if err != nil {
-		return tally{}, err
+		return tally{}, fmt.Errorf("go list: %w", err)
 	}
-	if err := cmd.Start(); err != nil {
-		return tally{}, err
-	}
-	t, err := readGoTests(out, os.Stdout)
-	if exit := cmd.Wait(); err == nil && exit != nil && t.failed == 0 {
-		err = fmt.Errorf("go test: %w", exit)
-	}
-	return t, err
+	others := slices.DeleteFunc(strings.Fields(string(out)), func(p string) bool { return p == artifacts || slices.Contains(slowest, p) })
+	args := append([]string{"-race", "-gcflags=modernc.org/sqlite/lib=-race=false"}, slowest...)
+	return goTests(".", append(args, others...)...)(ctx, show)
 }
 
-// goPackages lists the packages of the module, without the one that is named.
-func goPackages(ctx context.Context, without string) ([]string, error) {
-	cmd := exec.CommandContext(ctx, "go", "list", "./...")
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("go list: %w", err)
+// goTests is a group that runs `go test -json` with args in the folder of a module, and shows a line per package and the
+// output of what failed. Nothing is taken from the cache, which does not see that a test builds and starts the program.
+func goTests(module string, args ...string) func(context.Context, io.Writer) (tally, error) {
+	return func(ctx context.Context, show io.Writer) (tally, error) {
+		cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json", "-count=1", "-timeout=15m"}, args...)...)
+		cmd.Dir = module
+		// A program with the race detector would sleep for a second before it exits.
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=1", "GORACE=atexit_sleep_ms=10 "+os.Getenv("GORACE"))
+		cmd.Stderr = show
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			return tally{}, err
+		}
+		if err := cmd.Start(); err != nil {
+			return tally{}, err
+		}
+		t, err := readGoTests(out, show)
+		if exit := cmd.Wait(); err == nil && exit != nil && t.failed == 0 {
+			err = fmt.Errorf("go test: %w", exit)
+		}
+		return t, err
 	}
-	return slices.DeleteFunc(strings.Fields(string(out)), func(p string) bool { return p == without }), nil
 }
 
 // goEvent is one line of `go test -json`.

@@ -3,17 +3,23 @@
 // built program, the sample and the chart, the checks of a live gateway, the pages. Its last line is
 // "N passed, N failed", with ", N skipped" where tests were skipped; it exits 1 when a test failed or could not run.
 //
-// What a group needs is installed first, side by side, while the Go tests run. A group that cannot be set up fails.
+// The group "go" takes about as long as all others and waits most of the time, so the others run beside it, one after
+// the other; its lines are shown as they come, what another group says when that ends. What a group needs is installed
+// first, side by side. A group that cannot be set up fails.
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -41,33 +47,23 @@ type group struct {
 	name string
 	// setups are the scripts that install what the group needs.
 	setups []string
-	run    func(context.Context) (tally, error)
+	// run runs the tests and shows on out what they say.
+	run func(ctx context.Context, out io.Writer) (tally, error)
 }
-
-// artifacts is a package of Go tests that needs tools that take minutes to build, and so is a group of its own.
-const artifacts = "tollgate/test/artifacts"
 
 func groups() []group {
 	return []group{
-		{"go", []string{"test/setup/go.sh", "test/setup/postgres.sh", "test/setup/redis.sh", "test/setup/litellm-schema.sh"}, func(ctx context.Context) (tally, error) {
-			packages, err := goPackages(ctx, artifacts)
-			if err != nil {
-				return tally{}, err
-			}
-			return goTests(ctx, ".", append([]string{"-race"}, packages...)...)
-		}},
-		{"openssl", []string{"test/setup/openssl.sh"}, func(ctx context.Context) (tally, error) {
-			return goTests(ctx, ".", "-tags=openssl", "./internal/provider/oci/auth/...")
-		}},
+		{"go", []string{"test/setup/go.sh", "test/setup/postgres.sh", "test/setup/redis.sh", "test/setup/litellm-schema.sh"}, raceTests},
+		{"openssl", []string{"test/setup/openssl.sh"}, goTests(".", "-tags=openssl", "./internal/provider/oci/auth/...")},
 		{"python", []string{"test/setup/python.sh"}, pythonTests},
 		{"node", []string{"test/setup/node.sh"}, nodeTests},
-		{"artifacts", []string{"test/setup/artifacts.sh"}, func(ctx context.Context) (tally, error) { return goTests(ctx, ".", artifacts) }},
+		{"artifacts", []string{"test/setup/artifacts.sh"}, goTests(".", artifacts)},
 		{"live", nil, script("test/live/run", "--demo")},
 		{"costs", nil, script("test/costs/run", "--demo")},
 		{"locus", nil, script("test/locus/run", "--demo")},
 		{"clients", []string{"test/setup/clients.sh"}, script("test/clients/run")},
 		{"monitoring", nil, script("deploy/prometheus/check")},
-		{"release", nil, func(ctx context.Context) (tally, error) { return goTests(ctx, "deploy/release", "./...") }},
+		{"release", nil, goTests("deploy/release", "./...")},
 		{"docs", nil, script("docs/build", "--test")},
 	}
 }
@@ -100,30 +96,69 @@ func chosen(list string) []group {
 	return out
 }
 
-// run runs the groups one after the other and reports whether all is well.
+// output lets several groups write to one place.
+type output struct {
+	mu sync.Mutex
+	to io.Writer // guarded by mu
+}
+
+func (o *output) Write(text []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.to.Write(text)
+}
+
+// result is how a group went.
+type result struct {
+	tally
+	took time.Duration
+}
+
+// run runs the group "go" and the others side by side and reports whether all is well.
 func run(ctx context.Context, chosen []group) bool {
 	started := time.Now()
 	setups := startSetups(ctx, chosen)
-	var total tally
-	var lines []string
-	for _, g := range chosen {
-		begun := time.Now()
-		fmt.Printf("\n== %s\n", g.name)
-		var t tally
-		err := setups.await(g)
-		if err == nil {
-			t, err = g.run(ctx)
+	screen := &output{to: os.Stdout}
+	results := make([]result, len(chosen))
+	var alone sync.WaitGroup
+	for i, g := range chosen {
+		if g.name == "go" {
+			alone.Go(func() { results[i] = runGroup(ctx, g, setups, screen) })
 		}
-		if err == nil && t == (tally{}) {
-			err = fmt.Errorf("no tests were found")
-		}
-		if err != nil {
-			t.failed++ // a group that cannot run is a failure, never a gap
-			fmt.Printf("FAIL %s: %v\n", g.name, err)
-		}
-		total.add(t)
-		lines = append(lines, fmt.Sprintf("%-10s %-40s %4.0f s", g.name, t, time.Since(begun).Seconds()))
 	}
-	fmt.Printf("\n%s\n%-10s %-40s %4.0f s\n\n%s\n", strings.Join(lines, "\n"), "all", "", time.Since(started).Seconds(), total)
+	for i, g := range chosen {
+		if g.name != "go" {
+			var text bytes.Buffer
+			results[i] = runGroup(ctx, g, setups, &output{to: &text})
+			_, _ = screen.Write(text.Bytes())
+		}
+	}
+	alone.Wait()
+
+	var total tally
+	fmt.Println()
+	for i, r := range results {
+		total.add(r.tally)
+		fmt.Printf("%-10s %-40s %4.0f s\n", chosen[i].name, r.tally, r.took.Seconds())
+	}
+	fmt.Printf("%-10s %-40s %4.0f s\n\n%s\n", "all", "", time.Since(started).Seconds(), total)
 	return total.failed == 0
+}
+
+func runGroup(ctx context.Context, g group, setups setups, out io.Writer) result {
+	begun := time.Now()
+	_, _ = fmt.Fprintf(out, "\n== %s\n", g.name)
+	var t tally
+	err := setups.await(g, out)
+	if err == nil {
+		t, err = g.run(ctx, out)
+	}
+	if err == nil && t == (tally{}) {
+		err = errors.New("no tests were found")
+	}
+	if err != nil {
+		t.failed++ // a group that cannot run is a failure, never a gap
+		_, _ = fmt.Fprintf(out, "FAIL %s: %v\n", g.name, err)
+	}
+	return result{t, time.Since(begun)}
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
@@ -14,10 +13,10 @@ import (
 
 // script is a group that is a program of its own: one of the `run` files below test, which say how many tests ran with
 // pytest's closing lines or with lines of the form "N passed, N failed".
-func script(name string, arguments ...string) func(context.Context) (tally, error) {
-	return func(ctx context.Context) (tally, error) {
+func script(name string, arguments ...string) func(context.Context, io.Writer) (tally, error) {
+	return func(ctx context.Context, show io.Writer) (tally, error) {
 		cmd := exec.CommandContext(ctx, name, arguments...)
-		cmd.Stderr = os.Stderr
+		cmd.Stderr = show
 		// A script that is called off tidies up, and what it has started ends with it.
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 		cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
@@ -28,7 +27,7 @@ func script(name string, arguments ...string) func(context.Context) (tally, erro
 		if err := cmd.Start(); err != nil {
 			return tally{}, err
 		}
-		t, err := readClosingLines(out, os.Stdout)
+		t, err := readClosingLines(out, show)
 		if exit := cmd.Wait(); err == nil && exit != nil && t.failed == 0 {
 			err = fmt.Errorf("%s: %w", name, exit)
 		}

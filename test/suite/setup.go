@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os/exec"
 	"time"
 )
@@ -37,15 +38,15 @@ func startSetups(ctx context.Context, chosen []group) setups {
 }
 
 // await waits for the set-up of a group and shows what it said.
-func (s setups) await(g group) error {
+func (s setups) await(g group, out io.Writer) error {
 	for _, script := range g.setups {
 		r := <-s[script]
 		s[script] <- r // for the next who waits
-		fmt.Printf("%s", r.log)
+		_, _ = out.Write(r.log)
 		if r.err != nil {
 			return fmt.Errorf("%s: %w", script, r.err)
 		}
-		fmt.Printf("%s: done in %.0f s\n", script, r.took.Seconds())
+		_, _ = fmt.Fprintf(out, "%s: done in %.0f s\n", script, r.took.Seconds())
 	}
 	return nil
 }

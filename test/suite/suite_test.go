@@ -134,7 +134,7 @@ func TestAScriptThatFailsWithoutAFailedTestIsAnError(t *testing.T) {
 	if err := os.WriteFile(run, []byte("#!/bin/sh\necho 3 passed in 0.1s\nexit 4\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := script(run)(t.Context()); err == nil || got != (tally{passed: 3}) {
+	if got, err := script(run)(t.Context(), io.Discard); err == nil || got != (tally{passed: 3}) {
 		t.Errorf("script = %+v, %v, want 3 passed and an error", got, err)
 	}
 }
@@ -150,7 +150,7 @@ func TestAScriptThatIsCalledOffTakesItsThingsAway(t *testing.T) {
 		_, _ = os.ReadFile(run + ".begun") // waits for the script
 		cancel()
 	}()
-	if got, err := script(run)(ctx); err == nil {
+	if got, err := script(run)(ctx, io.Discard); err == nil {
 		t.Errorf("script = %+v without an error", got)
 	}
 	if _, err := os.Stat(run + ".thing"); !errors.Is(err, fs.ErrNotExist) {

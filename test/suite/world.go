@@ -23,8 +23,8 @@ type world struct {
 	simulator   *exec.Cmd // nil when it does not run
 }
 
-// buildWorld builds the program, which TOLLGATE_BIN names to the tests.
-func buildWorld(ctx context.Context) (*world, error) {
+// buildWorld builds the program, which TOLLGATE_BIN names to the tests, and shows what the compiler says.
+func buildWorld(ctx context.Context, show io.Writer) (*world, error) {
 	dir, err := os.MkdirTemp("", "tollgate-suite-")
 	if err != nil {
 		return nil, err
@@ -32,7 +32,7 @@ func buildWorld(ctx context.Context) (*world, error) {
 	w := &world{dir: dir, binary: filepath.Join(dir, "tollgate"), environment: os.Environ()}
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", w.binary, "./cmd/tollgate")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	build.Stdout, build.Stderr = os.Stdout, os.Stderr
+	build.Stdout, build.Stderr = show, show
 	if err := build.Run(); err != nil {
 		w.close()
 		return nil, fmt.Errorf("go build: %w", err)
@@ -42,13 +42,13 @@ func buildWorld(ctx context.Context) (*world, error) {
 }
 
 // startSimulator runs a simulator and says in the environment where it is and who may call it.
-func (w *world) startSimulator(ctx context.Context) error {
+func (w *world) startSimulator(ctx context.Context, show io.Writer) error {
 	b := make([]byte, 16)
 	_, _ = rand.Read(b) // never fails
 	apiKey := "sk-" + hex.EncodeToString(b)
 	folder := filepath.Join(w.dir, "sim")
 	cmd := exec.CommandContext(ctx, w.binary, "sim", "--port=0", "--dir="+folder, "--api-key="+apiKey)
-	cmd.Stderr = os.Stderr
+	cmd.Stderr = show
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
