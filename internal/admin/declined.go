@@ -18,7 +18,6 @@ var declined = []struct{ prefix, why string }{
 	{"/config/cost_margin_config", "prices have no margin; set input_cost_per_token and output_cost_per_token on the deployment"},
 	{"/config/callback", "callbacks are set with litellm_settings in the configuration"},
 	{"/schedule/model_cost_map_reload", "prices are read anew with /reload/model_cost_map or `tollgate prices update`, not on a schedule"},
-	{"/health/services", "there is no message to try: callbacks are watched in the metrics"},
 	{"/credentials/migrate-encryption", "what is stored is sealed in one form; keys are rotated by a command"},
 	{"/access_group", "an access group of deployments is named in their model_info.access_groups; use /v1/access_group for groups of names"},
 	{"/model/metrics", "latencies are in the metrics at /metrics"},

@@ -337,9 +337,12 @@ func (c *call) checkMetadata(m map[string]any) *apierr.Error {
 			return err
 		}
 	}
-	names, err := texts("guardrails", m["guardrails"])
-	if err != nil {
-		return err
+	var names []string
+	if _, permission := m["guardrails"].(map[string]any); !permission { // {"modify_guardrails": false} keeps callers from choosing
+		var err *apierr.Error
+		if names, err = texts("guardrails", m["guardrails"]); err != nil {
+			return err
+		}
 	}
 	for _, name := range names {
 		if !slices.Contains(c.settings.Guardrails, name) {

@@ -20,6 +20,8 @@ type Error struct {
 	// Detail, when set, also stands beside the envelope as FastAPI's {"detail": ...}, for the few answers
 	// that LiteLLM gives in that form alone: a text, or a value that marshals to JSON.
 	Detail any
+	// ProviderFields, when set, are the envelope's provider_specific_fields: what a guardrail's vendor has said of a call.
+	ProviderFields map[string]any
 	// Header is added to the response; may be nil.
 	Header http.Header
 	// Cause is for the log and never shown.
@@ -53,15 +55,16 @@ func (e *Error) NoRetry() *Error { return e.WithHeader("x-should-retry", "false"
 // Envelope is the JSON body of the error.
 func (e *Error) Envelope() []byte {
 	type inner struct {
-		Message string  `json:"message"`
-		Type    string  `json:"type"`
-		Param   *string `json:"param"`
-		Code    string  `json:"code"`
+		Message string         `json:"message"`
+		Type    string         `json:"type"`
+		Param   *string        `json:"param"`
+		Code    string         `json:"code"`
+		Fields  map[string]any `json:"provider_specific_fields,omitempty"`
 	}
 	body := struct {
 		Error  inner `json:"error"`
 		Detail any   `json:"detail,omitempty"`
-	}{Error: inner{Message: e.Message, Type: e.Type, Code: e.Code}, Detail: e.Detail}
+	}{Error: inner{Message: e.Message, Type: e.Type, Code: e.Code, Fields: e.ProviderFields}, Detail: e.Detail}
 	if e.Type == "" {
 		body.Error.Type = TypeForStatus(e.Status)
 	}

@@ -34,9 +34,10 @@ type Options struct {
 	Model string
 	Env   func(string) (string, bool) // as os.LookupEnv
 	// Providers makes the openers by provider prefix, anew for each configuration.
-	Providers func(getenv func(string) string, prices *price.Table) map[string]provider.Opener
-	Version   string
-	RootPath  string
+	Providers    func(getenv func(string) string, prices *price.Table) map[string]provider.Opener
+	Integrations Integrations
+	Version      string
+	RootPath     string
 	// NewLog makes the log from what the configuration says about it (json_logs, set_verbose).
 	NewLog  func(asJSON, verbose bool) (*slog.Logger, slog.Level)
 	Metrics *telemetry.Metrics
@@ -63,6 +64,7 @@ type App struct {
 	credentials provider.Credentials
 	replica     string                         // names this process among those that share a store
 	settings    atomic.Pointer[admin.Settings] // of the management API
+	inForce     atomic.Pointer[built]
 	// reloading is true while a reload is about to begin that somebody has asked for.
 	reloading atomic.Bool
 
@@ -132,7 +134,7 @@ func (a *App) start(ctx context.Context, cfg *config.Config) (config.Diagnostics
 		return found, err
 	}
 	found = append(found, b.found...)
-	if len(cfg.Models) > 0 && len(b.deployments) == 0 {
+	if b.refused || len(cfg.Models) > 0 && len(b.deployments) == 0 {
 		b.lease.Release()
 		return found, ErrConfig
 	}
@@ -151,16 +153,21 @@ func (a *App) take(b *built) error {
 		b.lease.Release()
 		return err
 	}
+	if err := a.tellCallbacks(b); err != nil {
+		b.lease.Release()
+		return err
+	}
 	a.keep(b)
 	a.settings.Store(settings)
 	a.rooms.budgets.Configure(a.budgetOptions(b.config))
 	before := a.egress
 	a.config, a.egress, a.way, a.lastStored = b.config, b.egress, b.way, a.readStored
+	a.inForce.Store(b)
 	if a.gw == nil {
 		o := gateway.Options{
 			Version: a.opts.Version, RootPath: a.opts.RootPath, Log: a.log, Metrics: a.opts.Metrics,
 			Budgets: a.rooms.budgets, Limits: a.rooms.limits, Replica: a.replica, Pages: a.rooms.pages(), Decline: admin.Decline,
-			Credentials: a.credentials.Status,
+			Credentials: a.credentials.Status, Callbacks: a.rooms.callbacks, Services: a.services,
 		}
 		a.opts.Metrics.Credentials(a.credentialSeries)
 		if a.rooms.ledger != nil {

@@ -14,13 +14,16 @@ import (
 	"time"
 
 	"tollgate/internal/access"
+	"tollgate/internal/callback"
 	"tollgate/internal/config"
 	"tollgate/internal/dispatch"
 	"tollgate/internal/egress"
 	"tollgate/internal/gateway"
+	"tollgate/internal/guardrail"
 	"tollgate/internal/openai"
 	"tollgate/internal/price"
 	"tollgate/internal/provider"
+	"tollgate/internal/record"
 )
 
 // built is what one configuration became.
@@ -32,8 +35,17 @@ type built struct {
 	providers   map[string]provider.Opener
 	lease       *provider.Lease // of what signs for the deployments; whoever does not take the configuration releases it
 	deployments []dispatch.Deployment
-	models      []gateway.Model    // of the same entries as deployments
-	found       config.Diagnostics // of deployments and prices
+	models      []gateway.Model // of the same entries as deployments
+	guardrails  *guardrail.Set
+	// guardrailKinds are the openers by litellm_params.guardrail.
+	guardrailKinds map[string]guardrail.Opener
+	callbacks      []callback.Configured
+	// teamCallbacks are the accounts that the operator has given to teams, by team id.
+	teamCallbacks map[string][]record.OwnCallback
+	probes        []Probe // of the integrations
+	// refused is true when something is wrong that calls must not be served with.
+	refused bool
+	found   config.Diagnostics // of deployments and prices
 }
 
 // build opens what one configuration names: the way out, the providers, the deployments. What is wrong with a
@@ -52,6 +64,8 @@ func (a *App) build(cfg *config.Config) (*built, error) {
 			b.models = append(b.models, m)
 		}
 	}
+	a.openGuardrails(b)
+	a.openCallbacks(b)
 	return b, nil
 }
 
@@ -95,6 +109,8 @@ func (a *App) snapshot(b *built) (*gateway.Snapshot, error) {
 		Health:             gateway.Health{Timeout: b.healthTimeout(), Parallel: deref(g.HealthCheckParallel), Details: g.HealthCheckDetails},
 		LogLevel:           a.level.String(),
 	}
+	s.Guardrails = b.guardrails
+	s.Callbacks = gateway.CallbackRules{Configured: len(b.callbacks) > 0, Insist: cfg.Litellm.DisableNoLog, Teams: b.teamCallbacks, Getenv: b.getenv}
 	accounting(s, cfg)
 	return s, nil
 }
@@ -220,7 +236,7 @@ func (a *App) deployment(b *built, m *config.Model) (dispatch.Deployment, gatewa
 		return dispatch.Deployment{}, gateway.Model{}, false
 	}
 	shown := gateway.Model{
-		Budgets: budgets, AccessGroups: m.Info.AccessGroups, Stored: m.Pos.File == database,
+		Budgets: budgets, AccessGroups: m.Info.AccessGroups, Guardrails: m.Params.Guardrails, Stored: m.Pos.File == database,
 		MayThink: mayThink(m, entry, listed), Defaults: defaultsOf(m),
 		ID: d.ID, Alias: d.Alias, Provider: kind, UpstreamID: upstream, APIBase: apiBase(p), DropParams: spec.DropParams,
 		Mode: mode(m, entry, listed), ModeKnown: listed || m.Info.Mode != "", Rates: rates, Entry: entry,

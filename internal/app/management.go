@@ -79,7 +79,7 @@ func adminSettings(b *built) (*admin.Settings, error) {
 		UserMaxBudget: account.Amount(l.MaxInternalUserBudget), UserDuration: l.InternalUserBudgetDuration,
 		EndUserBudgetID: l.MaxEndUserBudgetID, CheckAliases: l.CheckKeyAliasFormat, NoPersonalKeys: g.DefaultTeamDisabled,
 		StoreModels: g.StoreModelInDB, StrictManagementAPI: t.StrictManagementAPI, RotationGrace: b.getenv("LITELLM_KEY_ROTATION_GRACE_PERIOD"),
-		ProviderBudgets: map[string]account.ModelBudget{},
+		ProviderBudgets: map[string]account.ModelBudget{}, Guardrails: b.guardrails.Names(),
 	}
 	for name, p := range b.config.Router.ProviderBudgets {
 		s.ProviderBudgets[name] = account.ModelBudget{BudgetLimit: account.Amount(p.Limit), TimePeriod: p.Period}

@@ -12,6 +12,7 @@ import (
 	"tollgate/internal/account"
 	"tollgate/internal/admin"
 	"tollgate/internal/budget"
+	"tollgate/internal/callback"
 	"tollgate/internal/config"
 	"tollgate/internal/gateway"
 	"tollgate/internal/jobs"
@@ -32,6 +33,7 @@ type rooms struct {
 	memory    *quota.Memory  // where budgets are counted without a database
 	redis     *redis.Client  // nil = none
 	ledger    *ledger.Ledger // nil exactly when store is
+	callbacks *callback.Hub
 	directory *access.Directory
 	budgets   *budget.Book
 	limits    *limit.Limiter
@@ -308,6 +310,9 @@ func (r *rooms) close(ctx context.Context) error {
 		r.jobs.Close()
 	}
 	r.watching.Wait()
+	if r.callbacks != nil {
+		errs = append(errs, r.callbacks.Close(ctx))
+	}
 	if r.ledger != nil {
 		errs = append(errs, r.ledger.Close(ctx))
 	}

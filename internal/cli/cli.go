@@ -88,7 +88,7 @@ Without a command it takes LiteLLM's own options and serves on 0.0.0.0, so that 
 	o.addFlags(root.Flags())
 	o.addLiteLLMFlags(root.Flags())
 	root.Flags().BoolVarP(showVersion, "version", "v", false, "print the version")
-	root.AddCommand(newServe(env), newValidate(env), newConfig(env), newSim(env), newDemo(env), newVersion(env), newDocs(env), newPrices(env), newHealthcheck(env))
+	root.AddCommand(newServe(env), newValidate(env), newCheck(env), newConfig(env), newSim(env), newDemo(env), newVersion(env), newDocs(env), newPrices(env), newHealthcheck(env))
 	for _, group := range []*cobra.Command{newLogin(env), newKeys(env), newTeams(env), newUsers(env), newBudgets(env), newModels(env), newSpend(env), newImport(env), newMigrate(env), newLedger(env), newRotate(env)} {
 		strictUsage(group)
 		root.AddCommand(group)

@@ -126,7 +126,7 @@ func openDemo(ctx context.Context, env *Environment, o *demoOptions, sim *simula
 		}
 		return env.LookupEnv(name)
 	}
-	a, found, err := app.Open(ctx, app.Options{DataDir: o.dir, ConfigPath: file, Env: lookup, Providers: builtin.Providers, Version: version(), NewLog: newLog(env, false), Metrics: telemetry.NewMetrics()})
+	a, found, err := app.Open(ctx, app.Options{DataDir: o.dir, ConfigPath: file, Env: lookup, Providers: builtin.Providers, Integrations: integrations(), Version: version(), NewLog: newLog(env, false), Metrics: telemetry.NewMetrics()})
 	if err != nil {
 		return nil, fmt.Errorf("%w:\n%s", err, found.Error())
 	}

@@ -136,7 +136,7 @@ func routeTables() (string, error) {
 func openAPIPaths() (map[string]map[string]operation, error) {
 	a, _, err := app.Open(context.Background(), app.Options{
 		Env:       func(string) (string, bool) { return "", false },
-		Providers: builtin.Providers, Version: version(), Metrics: telemetry.NewMetrics(),
+		Providers: builtin.Providers, Integrations: integrations(), Version: version(), Metrics: telemetry.NewMetrics(),
 		NewLog: func(bool, bool) (*slog.Logger, slog.Level) { return slog.New(slog.DiscardHandler), slog.LevelError },
 	})
 	if err != nil {

@@ -104,7 +104,7 @@ func serve(ctx context.Context, env *Environment, o *serveOptions, flags *pflag.
 	}
 	a, found, err := app.Open(ctx, app.Options{
 		DataDir: dir, NoDatabase: o.noStore,
-		ConfigPath: o.config, Config: inline, Documents: documents, Model: o.lite.forcedModel(inline), Env: env.LookupEnv, Providers: builtin.Providers, Version: version(),
+		ConfigPath: o.config, Config: inline, Documents: documents, Model: o.lite.forcedModel(inline), Env: env.LookupEnv, Providers: builtin.Providers, Integrations: integrations(), Version: version(),
 		RootPath: rootPath(env), NewLog: newLog(env, o.debug || o.lite.detailedDebug), Metrics: telemetry.NewMetrics(),
 	})
 	if err != nil {

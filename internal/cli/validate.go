@@ -25,7 +25,7 @@ variables, prices, key files and their fingerprints. Exits 1 when there are erro
 }
 
 func validate(env *Environment, file string, asJSON bool) error {
-	found := app.Check(app.Options{ConfigPath: file, Env: env.LookupEnv, Providers: builtin.Providers, Version: version()})
+	found := app.Check(app.Options{ConfigPath: file, Env: env.LookupEnv, Providers: builtin.Providers, Integrations: integrations(), Version: version()})
 	report := printVerdict
 	if asJSON {
 		report = printJSON

@@ -53,7 +53,7 @@ func (l *loader) decode(n *node, s shape, to slot) {
 	}
 	l.positions[to.path] = n.pos
 	if to.target.IsValid() && to.target.Type() == reflect.TypeFor[Values]() {
-		to.target.Set(reflect.ValueOf(Values{n}))
+		to.target.Set(reflect.ValueOf(Values{node: n}))
 		to.target = reflect.Value{} // what is in it is only checked
 	}
 	switch s.kind {

@@ -208,10 +208,21 @@ type LitellmSettings struct {
 }
 
 // Values are settings that belong to an integration. They may hold secrets and print as nothing.
-type Values struct{ node *node }
+type Values struct {
+	node *node
+	own  *map[string]any // behind a pointer, so that it does not print
+}
+
+// ValuesOf makes Values of settings that stand elsewhere in the configuration, as encoding/json knows them.
+func ValuesOf(settings map[string]any) Values { return Values{own: &settings} }
 
 // JSON are the settings as encoding/json knows them, nil without any. They are not masked.
-func (v Values) JSON() map[string]any { return v.node.asMap() }
+func (v Values) JSON() map[string]any {
+	if v.own != nil {
+		return *v.own
+	}
+	return v.node.asMap()
+}
 
 // Guardrail is an entry of guardrails.
 type Guardrail struct {
@@ -230,7 +241,7 @@ type GuardrailParams struct {
 	Values Values
 }
 
-func (p *GuardrailParams) filled(n *node, _ string) { p.Values = Values{n} }
+func (p *GuardrailParams) filled(n *node, _ string) { p.Values = Values{node: n} }
 
 // SSLVerify says how an upstream's certificate is checked. The zero value
 // checks it against the system's roots.

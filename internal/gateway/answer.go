@@ -36,10 +36,8 @@ func (q *request) answerOnce() error {
 			return err
 		}
 	}
-	if raw, ok := jsonscan.Find(members, "usage"); ok {
-		if u, ok := openai.ParseUsage(raw); ok {
-			q.count(u)
-		}
+	if err := q.countReply(members); err != nil {
+		return err
 	}
 	var set []jsonscan.Field
 	if served, ok := jsonscan.Find(members, "model"); ok {
@@ -56,15 +54,9 @@ func (q *request) answerOnce() error {
 	}
 	parts := jsonscan.Splice(q.reply.Body, members, set, nil)
 
-	choices, _ := jsonscan.Find(members, "choices")
-	if q.billsChars() {
-		q.written = openai.ChoiceChars(choices)
-	}
-	if !q.rec.UsageKnown && q.op != openai.OpRerank { // whose price is by search
-		q.rec.PromptTokens, q.rec.CompletionTokens, q.rec.Estimated = len(q.raw)/bytesPerToken, int(openai.Said(choices)), true
-	}
 	q.rec.RequestID = openai.StringMember(members, "id")
 	q.keepReply(q.reply.Body)
+	q.keepAnswer(parts)
 	h := q.w.Header()
 	q.replyHeaders(h, q.reply.Meta)
 	if cost, ok := q.cost(); ok && cost != 0 {
@@ -84,6 +76,36 @@ func (q *request) answerOnce() error {
 		if _, err := q.w.Write(part); err != nil {
 			return err // the caller is gone: fail notes it
 		}
+	}
+	return nil
+}
+
+// countReply notes once what the answer in one piece has used: as the upstream tells it, before guardrails change it. members
+// are its top level, nil where nobody has scanned it.
+func (q *request) countReply(members []jsonscan.Member) error {
+	if q.counted {
+		return nil
+	}
+	if members == nil {
+		if members = q.reply.Members; members == nil {
+			var err error
+			if members, err = jsonscan.Object(q.reply.Body, make([]jsonscan.Member, 0, 12)); err != nil {
+				return err
+			}
+		}
+	}
+	q.counted = true
+	if raw, ok := jsonscan.Find(members, "usage"); ok {
+		if u, ok := openai.ParseUsage(raw); ok {
+			q.count(u)
+		}
+	}
+	choices, _ := jsonscan.Find(members, "choices")
+	if q.billsChars() {
+		q.written = openai.ChoiceChars(choices)
+	}
+	if !q.rec.UsageKnown && q.op != openai.OpRerank { // whose price is by search
+		q.rec.PromptTokens, q.rec.CompletionTokens, q.rec.Estimated = len(q.raw)/bytesPerToken, int(openai.Said(choices)), true
 	}
 	return nil
 }
@@ -128,14 +150,17 @@ func (q *request) count(u openai.Usage) {
 // cost prices the call by the rates of the deployment that answered, and adds what attempts that failed may have been
 // billed; ok is false where the price is not known.
 func (q *request) cost() (cost money.USD, ok bool) {
-	if q.out != nil && q.out.Deployment != nil {
+	switch {
+	case q.rec.CacheHit: // what it has cost to look is billed below
+		ok = true
+	case q.out != nil && q.out.Deployment != nil:
 		if cost, ok = price.Cost(q.snap.Models.rates(q.out.Deployment), q.used()); !ok {
 			return 0, false
 		}
 	}
 	if q.billed > 0 {
-		q.rec.Estimated, ok = true, true
-		cost += q.billed
+		q.rec.Estimated = q.rec.Estimated || q.billed > q.cached.spent
+		cost, ok = cost+q.billed, true
 	}
 	if ok {
 		q.rec.Cost, q.rec.CostKnown = cost, true
@@ -218,6 +243,7 @@ func (q *request) replyHeaders(h http.Header, meta openai.Meta) {
 		waited += a.Duration
 	}
 	q.rec.Upstreams = waited
+	q.cacheHeaders(h)
 	total := time.Since(q.rec.Started)
 	h["X-Litellm-Response-Duration-Ms"] = []string{millis(total)}
 	h["X-Litellm-Overhead-Duration-Ms"] = []string{millis(max(total-waited, 0))}

@@ -15,7 +15,7 @@ var declined = []struct {
 	permission access.Permission
 	what       string
 }{
-	{"/cache", access.Admin, "caches"}, {"/guardrails", access.Admin, "guardrails"}, {"/health/test_connection", access.Admin, "tests of connections"},
+	{"/cache/settings", access.Admin, "cache settings that are kept in the database (they come from the configuration)"}, {"/guardrails", access.Admin, "guardrails that are made at run time (they come from the configuration)"}, {"/health/test_connection", access.Admin, "tests of connections"},
 	{"/ui", access.Public, "the admin pages"}, {"/sso", access.Public, "the admin pages"},
 	{"/responses", access.Models, "the Responses API"}, {"/messages", access.Models, "Anthropic's Messages API"}, {"/images", access.Models, "images"}, {"/audio", access.Models, "audio"},
 	{"/moderations", access.Models, "moderations"}, {"/files", access.Models, "files"}, {"/batches", access.Models, "batches"}, {"/fine_tuning", access.Models, "fine-tuning"},

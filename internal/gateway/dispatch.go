@@ -13,12 +13,17 @@ import (
 
 // dispatch has the call answered by one of the deployments behind its alias.
 func (q *request) dispatch() error {
+	if q.reply != nil || q.stream != nil {
+		return nil // the cache had it
+	}
 	if q.body.Stream && (q.op == openai.OpChat || q.op == openai.OpCompletion) {
-		q.events = newEvents(q.w, q.keepalive())
+		if q.events == nil { // else the call has waited for an equal one
+			q.events = newEvents(q.w, q.keepalive())
+		}
 		return q.openStream()
 	}
 	var err error
-	q.reply, q.out, err = dispatch.Call(q.ctx, q.snap.Router, q.query, func(ctx context.Context, t dispatch.Target) (*openai.Response, error) {
+	q.reply, q.out, err = dispatch.Call(q.upstreamContext(), q.snap.Router, q.query, func(ctx context.Context, t dispatch.Target) (*openai.Response, error) {
 		t, body, err := q.outgoing(t)
 		if err != nil {
 			return nil, err
@@ -29,7 +34,10 @@ func (q *request) dispatch() error {
 		}
 		return reply, err
 	})
-	return err
+	if err != nil {
+		return q.judged(err)
+	}
+	return q.answered()
 }
 
 // keepalive is the silence after which a comment is sent: the request's own where its deployment lets it, the
@@ -56,7 +64,7 @@ func (q *request) keepalive() time.Duration {
 
 func (q *request) openStream() error {
 	var err error
-	q.stream, q.out, err = q.snap.Router.Stream(q.ctx, q.query, func(ctx context.Context, t dispatch.Target) (openai.Stream, error) {
+	q.stream, q.out, err = q.snap.Router.Stream(q.upstreamContext(), q.query, func(ctx context.Context, t dispatch.Target) (openai.Stream, error) {
 		t, body, err := q.outgoing(t)
 		if err != nil {
 			return nil, err
@@ -67,7 +75,12 @@ func (q *request) openStream() error {
 		}
 		return stream, err
 	})
-	return err
+	if err != nil {
+		return q.judged(err)
+	}
+	q.meter = meter{Stream: q.stream, q: q, chars: q.billsChars()}
+	q.stream = q.recorded(&q.meter)
+	return nil
 }
 
 // openStream makes one streamed call of a deployment, as ask does a unary one.

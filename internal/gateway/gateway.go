@@ -14,7 +14,9 @@ import (
 	"tollgate/internal/access"
 	"tollgate/internal/apierr"
 	"tollgate/internal/budget"
+	"tollgate/internal/cache"
 	"tollgate/internal/dispatch"
+	"tollgate/internal/guardrail"
 	"tollgate/internal/limit"
 	"tollgate/internal/openai"
 	"tollgate/internal/provider"
@@ -63,8 +65,14 @@ type Snapshot struct {
 	TokenLimitType string
 	// SkipErrorRows keeps calls that were refused or failed out of the ledger (disable_error_logs).
 	SkipErrorRows bool
+	// Guardrails check what goes into models and what comes out; nil = none are configured.
+	Guardrails *guardrail.Set
+	// Cache answers calls again that were answered before; nil = there is none.
+	Cache *cache.Cache
 	// StorePrompts keeps what was asked and answered in the ledger (store_prompts_in_spend_logs).
 	StorePrompts bool
+	// Callbacks say who tells which callbacks of its calls.
+	Callbacks CallbackRules
 }
 
 // Health says how GET /health probes.
@@ -85,11 +93,15 @@ type Options struct {
 	Ledger   Ledger   // nil = no call is kept
 	Counters Counters // nil = nobody knows what keys have spent
 	Replica  string   // names this process in the ledger
+	// Callbacks hear of every call; nil = nobody does.
+	Callbacks Callbacks
 	// DatabaseAnswers tells whether the database has answered lately; nil = there is none.
 	DatabaseAnswers func() bool
 	// Credentials tells how what signs for upstreams fares; nil = nothing does.
 	Credentials func() []provider.CredentialStatus
 	Pages       []Page // of other rooms
+	// Services are the integrations in force, for GET /health/services; nil = none.
+	Services func() []Service
 	// Decline says why a path that no route has is not served; nil = it is not known either.
 	Decline func(path string) *apierr.Error
 }

@@ -77,6 +77,12 @@ type answering func(w http.ResponseWriter, r *http.Request, body map[string]any)
 // sets another.
 func govern(t *testing.T, more string, replaced ...string) *governed {
 	t.Helper()
+	return governWith(t, more, nil, replaced...)
+}
+
+// governWith is govern with other options.
+func governWith(t *testing.T, more string, change func(o *app.Options), replaced ...string) *governed {
+	t.Helper()
 	g := &governed{}
 	u := newUpstream(t)
 	u.handle = func(w http.ResponseWriter, r *http.Request, body map[string]any) { (*g.answers.Load())(w, r, body) }
@@ -89,6 +95,9 @@ func govern(t *testing.T, more string, replaced ...string) *governed {
 		},
 		NewLog:  func(bool, bool) (*slog.Logger, slog.Level) { return slog.New(slog.DiscardHandler), slog.LevelInfo },
 		Metrics: telemetry.NewMetrics(),
+	}
+	if change != nil {
+		change(&g.options)
 	}
 	g.open(t)
 	t.Cleanup(func() { g.close(t) })

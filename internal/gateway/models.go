@@ -50,6 +50,7 @@ type Model struct {
 	Stored       bool           // it was added at run time
 	MayThink     bool           // it may bill tokens that it does not show
 	Defaults     Defaults       // what the deployment adds to calls
+	Guardrails   []string       // those that its calls have (litellm_params.guardrails)
 }
 
 // Defaults are the parameters of a deployment that the size of an answer depends on.
@@ -61,8 +62,9 @@ type Defaults struct {
 
 // Models are the deployments in the order of the configuration. Immutable.
 type Models struct {
-	list  []Model
-	index map[string]int
+	list    []Model
+	index   map[string]int
+	guarded bool // one has guardrails of its own
 }
 
 // NewModels indexes the deployments by id.
@@ -70,6 +72,7 @@ func NewModels(list []Model) *Models {
 	m := &Models{list: list, index: make(map[string]int, len(list))}
 	for i := range list {
 		m.index[list[i].ID] = i
+		m.guarded = m.guarded || len(list[i].Guardrails) > 0
 	}
 	return m
 }

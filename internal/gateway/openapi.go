@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 
 	"tollgate/internal/access"
@@ -35,6 +36,9 @@ func (g *Gateway) openAPI(w http.ResponseWriter, _ *http.Request, _ visit) {
 	writeJSON(w, description)
 }
 
+// pathParameter is a part of a route's path that stands for any value.
+var pathParameter = regexp.MustCompile(`\{([a-z_]+)(?:\.\.\.)?\}`)
+
 func operation(rt *route) map[string]any {
 	op := map[string]any{
 		"summary":     rt.Summary,
@@ -44,8 +48,12 @@ func operation(rt *route) map[string]any {
 			"default": map[string]any{"description": "A refusal or a failure.", "content": jsonContent(map[string]any{"$ref": "#/components/schemas/Error"})},
 		},
 	}
-	if strings.Contains(rt.Path, "{model") {
-		op["parameters"] = []any{map[string]any{"name": "model", "in": "path", "required": true, "schema": map[string]any{"type": "string"}}}
+	var parameters []any
+	for _, m := range pathParameter.FindAllStringSubmatch(rt.Path, -1) {
+		parameters = append(parameters, map[string]any{"name": m[1], "in": "path", "required": true, "schema": map[string]any{"type": "string"}})
+	}
+	if len(parameters) > 0 {
+		op["parameters"] = parameters
 	}
 	if rt.Permission != access.Public {
 		op["security"] = []any{map[string]any{"bearer": []any{}}}

@@ -357,7 +357,7 @@ func (q *request) countedTokens(prompt, completion int64) int64 {
 // charges are the counters that the call's cost is added to.
 func (q *request) charges() []account.Scope {
 	list := q.admission.Charges
-	if q.out != nil && q.out.Deployment != nil {
+	if q.out != nil && q.out.Deployment != nil && !q.rec.CacheHit {
 		list = append(slices.Concat(list, q.targetCharges), account.DeploymentScope(q.out.Deployment.ID), account.ProviderScope(q.out.Deployment.Provider))
 	}
 	return list

@@ -13,6 +13,7 @@ import (
 	"tollgate/internal/apierr"
 	"tollgate/internal/budget"
 	"tollgate/internal/dispatch"
+	"tollgate/internal/guardrail"
 	"tollgate/internal/limit"
 	"tollgate/internal/money"
 	"tollgate/internal/openai"
@@ -72,8 +73,17 @@ type request struct {
 	said     int64   // tokens that a stream has given, on the high side; counted while its hold grows
 	kept     []byte  // what a stream has said, where answers are kept
 	events   *events // of a call that asked for a stream; nil before that is known
+	meter    meter   // counts what the upstream's stream gives
 
-	rec record.Call
+	guard    *guardrail.Run // nil = the call has no guardrails
+	beside   *beside        // those that look on while the upstream answers; nil = none
+	cleared  bool           // the guardrails have let the request pass
+	withheld bool           // a guardrail has kept the answer from the caller
+	counted  bool           // the usage of the answer in one piece is in the record
+	cached   caching
+
+	told telling // what is kept for callbacks
+	rec  record.Call
 	// booked is true once the record is where a kill of the process cannot take it away.
 	booked bool
 }
@@ -83,6 +93,7 @@ func newRequest(g *Gateway, w http.ResponseWriter, r *http.Request, rt *route, o
 	q.admission = &noAdmission
 	q.rec = record.Call{ID: telemetry.NewID(), Route: rt.Path, CallType: callTypes[op], Started: time.Now(), Replica: g.opts.Replica}
 	q.rec.SentID = callID(r, q.rec.ID) // callers repeat theirs, so the ledger has an id of ours
+	q.startTrace()
 	g.opts.Metrics.CallStarted()
 	return q
 }
@@ -121,12 +132,15 @@ func setID(h http.Header, id string) {
 func (q *request) serve() {
 	defer q.settle() // exactly once: success, refusal, panic, caller gone
 	for _, step := range [...]func() error{
-		q.identify, // who calls, and may they use this route? Before the body is read, so that a stranger costs nothing
-		q.read,     // the body, bounded, and its top level
-		q.admit,    // may this caller make this call, and what is it held to?
-		q.reserve,  // its worst case fits the budgets, and it has a place in the limits
-		q.dispatch, // an upstream answers, after retries and fallbacks
-		q.answer,   // in one piece or as a stream
+		q.identify,    // who calls, and may they use this route? Before the body is read, so that a stranger costs nothing
+		q.read,        // the body, bounded, and its top level
+		q.admit,       // may this caller make this call, and what is it held to?
+		q.reserve,     // its worst case fits the budgets, and it has a place in the limits
+		q.guardInput,  // guardrails look at it, and may change it
+		q.lookup,      // the cache may have its answer
+		q.dispatch,    // else an upstream answers, after retries and fallbacks
+		q.guardOutput, // guardrails look at the answer, or stand in its stream
+		q.answer,      // in one piece or as a stream
 	} {
 		if err := step(); err != nil {
 			q.fail(err)
@@ -150,6 +164,9 @@ func (q *request) identify() error {
 
 // fail writes the error that ended the call: as the whole answer, or as an event where a stream has begun.
 func (q *request) fail(err error) {
+	if errors.Is(err, errAnswered) {
+		return
+	}
 	if q.ctx.Err() != nil {
 		// Written all the same: who closed only its sending half still reads, and must not see an empty 200.
 		e := &apierr.Error{Status: statusClientClosed, Type: "client_closed_request", Message: "The caller left before the answer was complete."}
@@ -170,7 +187,7 @@ func (q *request) fail(err error) {
 	}
 	q.rec.Status, q.rec.Error, q.rec.ErrorType = e.Status, e.Message, e.Type
 	q.rec.Outcome = record.Refused
-	if q.out != nil && len(q.out.Attempts) > 0 || e.Status >= http.StatusInternalServerError {
+	if (q.out != nil && len(q.out.Attempts) > 0 || e.Status >= http.StatusInternalServerError) && !blocked(err) {
 		q.rec.Outcome = record.Failure
 	}
 	if e.Cause != nil {
@@ -198,8 +215,12 @@ func withoutURL(err error) error {
 
 // write answers with an error: as a plain answer while nothing was sent, else as an event of the stream.
 func (q *request) write(e *apierr.Error) {
-	e = e.WithHeader("X-Litellm-Response-Cost", "0")
 	q.book()
+	cost := "0"
+	if q.withheld { // by a guardrail: the model has answered all the same
+		cost = q.rec.Cost.PythonFloat()
+	}
+	e = e.WithHeader("X-Litellm-Response-Cost", cost)
 	if q.events != nil {
 		q.events.fail(e)
 		return

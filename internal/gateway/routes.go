@@ -47,6 +47,15 @@ func (g *Gateway) routes() []route {
 		{access.Route{Method: "GET", Path: "/v1/model_group/info", Permission: models, Summary: "As /model_group/info."}, g.page(g.modelGroupInfo)},
 		{access.Route{Method: "GET", Path: "/model_group/info", Permission: models, Summary: "List the aliases with what their deployments have in common."}, g.page(g.modelGroupInfo)},
 
+		{access.Route{Method: "GET", Path: "/guardrails/list", Permission: models, Summary: "List the guardrails that a call can name."}, g.page(g.listGuardrails)},
+		{access.Route{Method: "GET", Path: "/v2/guardrails/list", Permission: view, Summary: "List the guardrails with their settings, secrets masked."}, g.page(g.listGuardrailsWhole)},
+		{access.Route{Method: "POST", Path: "/guardrails/apply_guardrail", Permission: models, Summary: "Have one guardrail look at one text."}, g.page(g.applyGuardrail)},
+
+		{access.Route{Method: "GET", Path: "/cache/ping", Permission: view, Summary: "Say whether the cache of answers works."}, g.page(g.cachePing)},
+		{access.Route{Method: "POST", Path: "/cache/delete", Permission: access.Admin, Summary: "Remove answers from the cache by their keys."}, g.page(g.cacheDelete)},
+		{access.Route{Method: "POST", Path: "/cache/flushall", Permission: access.Admin, Summary: "Remove all answers from the cache."}, g.page(g.cacheFlush)},
+		{access.Route{Method: "GET", Path: "/cache/redis/info", Permission: view, Summary: "What the cache's Redis says of itself."}, g.page(g.cacheInfo)},
+
 		{access.Route{Method: "GET", Path: "/health/liveness", Permission: public, Summary: "Say that the process is alive."}, g.page(g.liveness)},
 		{access.Route{Method: "OPTIONS", Path: "/health/liveness", Permission: public, Summary: "As GET."}, g.page(g.liveness)},
 		{access.Route{Method: "GET", Path: "/health/liveliness", Permission: public, Summary: "As /health/liveness."}, g.page(g.liveness)},
@@ -54,7 +63,10 @@ func (g *Gateway) routes() []route {
 		{access.Route{Method: "GET", Path: "/health/readiness", Permission: public, Summary: "Say whether calls can be served."}, g.page(g.readiness)},
 		{access.Route{Method: "OPTIONS", Path: "/health/readiness", Permission: public, Summary: "As GET."}, g.page(g.readiness)},
 		{access.Route{Method: "GET", Path: "/health", Permission: view, Summary: "Call every deployment once and say which answer."}, g.page(g.health)},
+		{access.Route{Method: "GET", Path: "/health/services", Permission: view, Summary: "Try the integrations with harmless calls, all of them or ?service=NAME."}, g.page(g.healthServices)},
 		{access.Route{Method: "GET", Path: "/metrics", Permission: view, Summary: "Metrics in Prometheus' text format."}, g.page(g.metrics)},
+		{access.Route{Method: "GET", Path: "/debug/pprof", Permission: access.Admin, Summary: "List the profiles of the Go runtime."}, g.page(g.profiles)},
+		{access.Route{Method: "GET", Path: "/debug/pprof/{profile}", Permission: access.Admin, Summary: "One profile, for go tool pprof: heap, profile, goroutine ..."}, g.page(g.profiles)},
 
 		{access.Route{Method: "GET", Path: "/", Permission: public, Summary: "A short page that says what this is."}, g.page(g.root)},
 		{access.Route{Method: "GET", Path: "/openapi.json", Permission: public, Summary: "This description."}, g.page(g.openAPI)},

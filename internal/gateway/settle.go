@@ -21,6 +21,7 @@ func (q *request) settle() {
 	defer q.book() // mostly done before the last write
 	defer q.closeEvents()
 	defer q.closeStream()
+	defer q.closeGuard()
 	if p := recover(); p != nil {
 		q.panicked(p)
 	}
@@ -58,6 +59,8 @@ func (q *request) book() {
 	q.rec.Ended = time.Now()
 	q.noteAttempts()
 	q.keepSaid()
+	q.settleCache()
+	q.noteGuardrails()
 	if key := q.caller.Key; key != nil && q.rec.KeyMetadata == nil && len(key.Metadata) > 0 { // of a call that was not admitted
 		q.rec.KeyMetadata, _ = json.Marshal(key.Metadata) // it was read from JSON
 	}
@@ -80,6 +83,9 @@ func (q *request) releaseHolds() {
 	}
 	q.target.Settle(q.rec.Cost)
 	tokens := q.countedTokens(int64(q.rec.PromptTokens), int64(q.rec.CompletionTokens))
+	if q.rec.CacheHit { // no upstream has used any
+		tokens = 0
+	}
 	q.pass.Settle(tokens)
 	q.targetPass.Settle(tokens)
 }
@@ -88,6 +94,7 @@ func (q *request) releaseHolds() {
 func (q *request) report() {
 	telemetry.LogCall(q.g.opts.Log, &q.rec)
 	q.g.opts.Metrics.CallEnded(q.knownAlias(), &q.rec)
+	q.emit()
 }
 
 // estimate counts what a stream gave that ended before the upstream told its usage, mostly because the caller left:

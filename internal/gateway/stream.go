@@ -21,7 +21,7 @@ func (q *request) answerStream() error {
 	q.rec.Status = http.StatusOK
 	q.rec.FirstByte = time.Since(q.rec.Started)
 	q.events.collect(q.stream)
-	c := chunker{chars: q.billsChars()}
+	var c chunker
 	if q.mergesReasoning() {
 		c.thinking = thinking{}
 	}
@@ -40,12 +40,13 @@ func (q *request) answerStream() error {
 		if text == nil {
 			continue
 		}
+		q.keepEvent(text)
 		if err := q.events.data(text); err != nil {
 			return err
 		}
-		if !q.covers() && !finishes(text) {
-			return q.cut(&c)
-		}
+	}
+	if q.meter.cut {
+		return q.cut(&c)
 	}
 	q.cost()
 	return q.endStream(&c)
@@ -55,6 +56,7 @@ func (q *request) answerStream() error {
 func (q *request) endStream(c *chunker) error {
 	q.rec.RequestID = string(bytes.Trim(c.id, `"`))
 	q.rec.Outcome = record.Success
+	q.keepUsage(c)
 	q.book()
 	if c.usage != nil && (q.body.IncludeUsage || q.snap.AlwaysIncludeUsage) {
 		if err := q.events.data(c.usageChunk()); err != nil {
@@ -67,9 +69,10 @@ func (q *request) endStream(c *chunker) error {
 // cut ends a stream whose budget has nothing left: the caller gets a finish chunk that says why, and the upstream call is
 // cancelled. What it has written is estimated, since nobody tells its usage any more.
 func (q *request) cut(c *chunker) error {
-	_ = q.stream.Close() // an upstream that is not asked any further
 	q.estimate()
-	if err := q.events.data(c.lengthChunk()); err != nil {
+	last := c.lengthChunk()
+	q.keepEvent(last)
+	if err := q.events.data(last); err != nil {
 		return err
 	}
 	return q.endStream(c)
@@ -103,8 +106,6 @@ type chunker struct {
 	model   []byte // what every chunk carries
 	usage   []byte // the upstream's, as JSON text; nil when it gave none
 	tools   toolTurns
-	// chars is true when somebody needs to know how much the stream has written.
-	chars bool
 	// thinking is not nil when reasoning goes into the content.
 	thinking thinking
 }
@@ -135,22 +136,13 @@ func (c *chunker) rewrite(q *request, chunk openai.Chunk) ([]byte, error) {
 			}
 			c.field("model", c.model)
 		case "usage": // in a chunk of its own, at the end
-			if u, ok := openai.ParseUsage(m.Value); ok {
+			if _, ok := openai.ParseUsage(m.Value); ok {
 				c.usage = bytes.Clone(m.Value)
-				q.count(u)
 			}
 		case "choices":
 			empty = string(m.Value) == "[]"
 			if !empty {
-				q.produced++
-				q.volume += int64(len(m.Value))
 				q.keepChunk(m.Value)
-				if c.chars {
-					q.written += openai.ChoiceChars(m.Value)
-				}
-				if q.hold != nil {
-					q.said += openai.Said(m.Value)
-				}
 			}
 			choices, err := c.tools.mend(m.Value, "delta")
 			if err != nil {

@@ -1,7 +1,9 @@
 package ledger
 
 import (
+	"encoding/json"
 	"errors"
+	"math"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -72,6 +74,11 @@ func fields(v *visitor, c *record.Call) {
 	v.json(49, &c.Prompt)
 	v.json(50, &c.Reply)
 	v.text(51, &c.SentID)
+	v.flag(52, &c.CacheHit)
+	v.text(53, &c.CacheKey)
+	v.double(54, &c.CacheSimilarity)
+	v.integer(55, (*int64)(&c.SavedCost))
+	guardrails(v, 56, &c.Guardrails)
 }
 
 func attemptFields(v *visitor, a *record.Attempt) {
@@ -192,6 +199,13 @@ func (v *visitor) count(number protowire.Number, to *int) {
 	*to = int(n)
 }
 
+// double visits a number by its bits.
+func (v *visitor) double(number protowire.Number, to *float64) {
+	bits := int64(math.Float64bits(*to))
+	v.integer(number, &bits)
+	*to = math.Float64frombits(uint64(bits))
+}
+
 func (v *visitor) flag(number protowire.Number, to *bool) {
 	n := 0
 	if *to {
@@ -249,6 +263,32 @@ func texts[T ~string](v *visitor, number protowire.Number, to *[]T) {
 	}
 	for v.at(number, protowire.BytesType) {
 		*to = append(*to, T(v.bytes))
+		v.advance()
+	}
+}
+
+// guardrails visits a list of JSON objects: each in the shape that the row shows.
+func guardrails(v *visitor, number protowire.Number, to *[]record.Guardrail) {
+	if v.encode {
+		for i := range *to {
+			text, err := json.Marshal(&(*to)[i])
+			if err != nil { // a vendor's reply that is no JSON: what we say of it ourselves is kept
+				bare := (*to)[i]
+				bare.Response = nil
+				text = jsonOf(bare)
+			}
+			v.out = protowire.AppendTag(v.out, number, protowire.BytesType)
+			v.out = protowire.AppendBytes(v.out, text)
+		}
+		return
+	}
+	for v.at(number, protowire.BytesType) {
+		var g record.Guardrail
+		if json.Unmarshal(v.bytes, &g) != nil {
+			v.fail()
+			return
+		}
+		*to = append(*to, g)
 		v.advance()
 	}
 }

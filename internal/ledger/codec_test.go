@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -20,9 +21,20 @@ import (
 func filled() record.Call {
 	var c record.Call
 	n := int64(0)
-	fill(reflect.ValueOf(&c).Elem(), &n)
+	v := reflect.ValueOf(&c).Elem()
+	for i := range v.NumField() {
+		if !slices.Contains(elsewhere, v.Type().Field(i).Name) {
+			fill(v.Field(i), &n)
+		}
+	}
+	for i := range c.Guardrails {
+		c.Guardrails[i].ErrorType = "" // for metrics
+	}
 	return c
 }
+
+// elsewhere are the fields that only callbacks, traces and metrics read, in the process that has served the call.
+var elsewhere = []string{"Trace", "Steps", "Request", "Response", "RequestMetadata", "RequesterHeaders", "UserEmail", "OrgAlias", "Logging", "Split"}
 
 func fill(v reflect.Value, n *int64) {
 	*n += 7
@@ -35,6 +47,16 @@ func fill(v reflect.Value, n *int64) {
 		v.SetString(fmt.Sprintf("text %d é", *n))
 	case reflect.Int, reflect.Int64:
 		v.SetInt(-*n * 1_000_003)
+	case reflect.Float64:
+		v.SetFloat(float64(*n) / 16)
+	case reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
+		key, element := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+		fill(key, n)
+		fill(element, n)
+		v.SetMapIndex(key, element)
+	case reflect.Interface:
+		v.Set(reflect.ValueOf("any"))
 	case reflect.Bool:
 		v.SetBool(true)
 	case reflect.Struct:

@@ -13,6 +13,7 @@ import (
 
 	"tollgate/internal/account"
 	"tollgate/internal/jsonscan"
+	"tollgate/internal/money"
 	"tollgate/internal/record"
 )
 
@@ -69,6 +70,12 @@ func RowOf(c *record.Call) Row {
 	if p := cleanJSON(c.Reply); p != nil {
 		r.Response = p
 	}
+	if c.CacheKey != "" {
+		r.CacheHit, r.CacheKey = "False", Clean(c.CacheKey)
+	}
+	if c.CacheHit {
+		r.CacheHit = "True"
+	}
 	r.RequestTags = jsonOf(TagsOf(c))
 	r.Metadata = metadataOf(c, &r)
 	return r
@@ -119,22 +126,23 @@ func TagsOf(c *record.Call) []string {
 
 // metadata is the metadata of a row: LiteLLM's names, then ours.
 type metadata struct {
-	APIKey            string         `json:"user_api_key"`
-	KeyAlias          string         `json:"user_api_key_alias"`
-	TeamID            string         `json:"user_api_key_team_id"`
-	TeamAlias         string         `json:"user_api_key_team_alias"`
-	OrgID             string         `json:"user_api_key_org_id"`
-	UserID            string         `json:"user_api_key_user_id"`
-	SpendLogsMetadata account.JSON   `json:"spend_logs_metadata"`
-	RequesterIP       string         `json:"requester_ip_address"`
-	AppliedGuardrails []string       `json:"applied_guardrails"`
-	Usage             usageObject    `json:"usage_object"`
-	AdditionalUsage   usageDetails   `json:"additional_usage_values"`
-	CostBreakdown     *costBreakdown `json:"cost_breakdown"`
-	Status            string         `json:"status"`
-	Error             *errorInfo     `json:"error_information"`
-	AttemptedRetries  int            `json:"attempted_retries"`
-	OverheadMS        float64        `json:"litellm_overhead_time_ms"`
+	APIKey            string             `json:"user_api_key"`
+	KeyAlias          string             `json:"user_api_key_alias"`
+	TeamID            string             `json:"user_api_key_team_id"`
+	TeamAlias         string             `json:"user_api_key_team_alias"`
+	OrgID             string             `json:"user_api_key_org_id"`
+	UserID            string             `json:"user_api_key_user_id"`
+	SpendLogsMetadata account.JSON       `json:"spend_logs_metadata"`
+	RequesterIP       string             `json:"requester_ip_address"`
+	AppliedGuardrails []string           `json:"applied_guardrails"`
+	Guardrails        []record.Guardrail `json:"guardrail_information,omitempty"`
+	Usage             usageObject        `json:"usage_object"`
+	AdditionalUsage   usageDetails       `json:"additional_usage_values"`
+	CostBreakdown     *costBreakdown     `json:"cost_breakdown"`
+	Status            string             `json:"status"`
+	Error             *errorInfo         `json:"error_information"`
+	AttemptedRetries  int                `json:"attempted_retries"`
+	OverheadMS        float64            `json:"litellm_overhead_time_ms"`
 
 	CallID            string           `json:"tollgate_call_id"`
 	Route             string           `json:"tollgate_route"`
@@ -149,6 +157,8 @@ type metadata struct {
 	Estimated         bool             `json:"tollgate_tokens_estimated,omitempty"`
 	PriceUnknown      bool             `json:"tollgate_price_unknown,omitempty"`
 	Replica           string           `json:"tollgate_replica,omitempty"`
+	CacheSimilarity   float64          `json:"tollgate_cache_similarity,omitempty"`
+	SavedCost         money.USD        `json:"tollgate_saved_cost,omitempty"`
 }
 
 type usageObject struct {
@@ -195,13 +205,13 @@ func metadataOf(c *record.Call, r *Row) account.JSON {
 	}
 	m := metadata{
 		APIKey: r.APIKey, KeyAlias: Clean(c.KeyAlias), TeamID: r.TeamID, TeamAlias: Clean(c.TeamAlias), OrgID: r.OrganizationID, UserID: r.User,
-		SpendLogsMetadata: cleanJSON(c.Metadata), RequesterIP: r.RequesterIP, AppliedGuardrails: []string{},
+		SpendLogsMetadata: cleanJSON(c.Metadata), RequesterIP: r.RequesterIP, AppliedGuardrails: applied(c.Guardrails), Guardrails: cleanGuardrails(c.Guardrails),
 		Usage: usageObject{c.PromptTokens, c.CompletionTokens, c.PromptTokens + c.CompletionTokens, details}, AdditionalUsage: details,
 		Status: r.Status, AttemptedRetries: c.Retries, OverheadMS: milliseconds(c.Duration() - c.Upstreams),
 		CallID: r.CallID, Route: c.Route, Outcome: c.Outcome, ModelAsked: Clean(c.Alias), Stream: c.Stream,
 		FirstByteMS: milliseconds(c.FirstByte), UpstreamMS: milliseconds(c.Upstreams), UpstreamRequestID: Clean(c.UpstreamRequestID),
 		Fallbacks: c.Fallbacks, Attempts: cleanAttempts(c), Estimated: c.Estimated,
-		PriceUnknown: c.UsageKnown && !c.CostKnown, Replica: c.Replica,
+		PriceUnknown: c.UsageKnown && !c.CostKnown, Replica: c.Replica, CacheSimilarity: c.CacheSimilarity, SavedCost: c.SavedCost,
 	}
 	if c.CostKnown {
 		cost := json.RawMessage(c.Cost.String())
@@ -250,6 +260,41 @@ func cleanAttempts(c *record.Call) []record.Attempt {
 	out := slices.Clone(c.Attempts)
 	for i := range out {
 		out[i].Error = clean(out[i].Error)
+	}
+	return out
+}
+
+// applied are the names of the guardrails that ran, each once.
+func applied(list []record.Guardrail) []string {
+	names := []string{}
+	for i := range list {
+		if name := Clean(list[i].Name); list[i].Status != "not_run" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// mostGuardrails and longestGuardrail, in bytes, bound what a row tells of guardrails; a stream may have many runs.
+const (
+	mostGuardrails   = 50
+	longestGuardrail = 8 << 10
+)
+
+// cleanGuardrails are the runs of guardrails as stores take them. A vendor's reply that is too long is left out.
+func cleanGuardrails(list []record.Guardrail) []record.Guardrail {
+	list = list[:min(len(list), mostGuardrails)]
+	out := make([]record.Guardrail, 0, len(list))
+	for _, g := range list {
+		text := cleanJSON(jsonOf(g))
+		if len(text) > longestGuardrail {
+			g.Response = nil
+			text = cleanJSON(jsonOf(g))
+		}
+		var safe record.Guardrail
+		if json.Unmarshal(text, &safe) == nil {
+			out = append(out, safe)
+		}
 	}
 	return out
 }

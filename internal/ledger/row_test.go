@@ -169,3 +169,58 @@ func hasNUL(v any) bool {
 	}
 	return false
 }
+
+func TestRowOf_Cache(t *testing.T) {
+	for name, tt := range map[string]struct {
+		hit      bool
+		key      string
+		wantHit  string
+		wantKey  string
+		saved    any
+		semantic any
+	}{
+		"no cache": {false, "", "None", "Cache OFF", nil, nil},
+		"miss":     {false, "ns:abc", "False", "ns:abc", nil, nil},
+		"hit":      {true, "ns:abc", "True", "ns:abc", 2.85e-05, 0.97},
+	} {
+		c := call()
+		c.CacheHit, c.CacheKey = tt.hit, tt.key
+		if tt.hit {
+			c.Cost, c.SavedCost, c.CacheSimilarity = 0, 28_500_000, 0.97
+		}
+		r := ledger.RowOf(&c)
+		m := metadataOf(t, r)
+		if r.CacheHit != tt.wantHit || r.CacheKey != tt.wantKey || m["tollgate_saved_cost"] != tt.saved || m["tollgate_cache_similarity"] != tt.semantic {
+			t.Errorf("%s: %s, %s, saved %v, similar by %v", name, r.CacheHit, r.CacheKey, m["tollgate_saved_cost"], m["tollgate_cache_similarity"])
+		}
+	}
+}
+
+// A row tells which guardrails ran, in LiteLLM's shape; what a vendor has said is left out when it is too long, and freed of
+// what databases refuse.
+func TestRowOf_Guardrails(t *testing.T) {
+	c := call()
+	c.Guardrails = []record.Guardrail{
+		{Name: "pii", Provider: "presidio", Mode: "pre_call", Status: "success", Duration: 0.25, Action: "mask", MaskedEntities: map[string]int{"EMAIL": 2}, Response: map[string]any{"a": "x\x00y"}, ErrorType: "timeout"},
+		{Name: "pii", Mode: "post_call", Status: "success", Response: map[string]any{"long": strings.Repeat("x", 100_000)}},
+		{Name: "off", Status: "not_run"},
+	}
+	m := metadataOf(t, ledger.RowOf(&c))
+	if diff := cmp.Diff([]any{"pii"}, m["applied_guardrails"]); diff != "" {
+		t.Error(diff)
+	}
+	list, _ := m["guardrail_information"].([]any)
+	if len(list) != 3 {
+		t.Fatalf("%d guardrails: %v", len(list), m["guardrail_information"])
+	}
+	want := map[string]any{
+		"guardrail_name": "pii", "guardrail_provider": "presidio", "guardrail_mode": "pre_call", "guardrail_status": "success", "start_time": 0.0, "end_time": 0.0,
+		"duration": 0.25, "guardrail_action": "mask", "masked_entity_count": map[string]any{"EMAIL": 2.0}, "guardrail_response": map[string]any{"a": "x\uFFFDy"},
+	}
+	if diff := cmp.Diff(want, list[0]); diff != "" {
+		t.Error(diff)
+	}
+	if second, _ := list[1].(map[string]any); second["guardrail_response"] != nil {
+		t.Error("a reply of 100 kB is in the row")
+	}
+}

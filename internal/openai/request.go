@@ -171,6 +171,7 @@ func (r *Request) ExtraBody() ([]jsonscan.Field, error) {
 // (LiteLLM's body extras; source: BerriAI/litellm-docs, proxy user keys).
 var gatewayFields = map[string]bool{
 	"metadata": true, "litellm_metadata": true, "tags": true, "cache": true, "guardrails": true,
+	"guardrail_config": true, "disable_global_guardrail": true, "disable_global_guardrails": true, "opted_out_global_guardrails": true,
 	"fallbacks": true, "context_window_fallbacks": true, "content_policy_fallbacks": true, "max_fallbacks": true, "disable_fallbacks": true,
 	"num_retries": true, "max_retries": true, "timeout": true, "request_timeout": true, "stream_timeout": true,
 	"specific_deployment": true, "priority": true, "drop_params": true, "additional_drop_params": true, "allowed_openai_params": true,

@@ -104,6 +104,7 @@ type Call struct {
 	UserEmail        string
 	OrgAlias         string
 	Logging          Logging
+	Split            Split // of Cost; zero where no callback wants it
 }
 
 // Guardrail is one run of a guardrail in the shape of LiteLLM's guardrail_information. It holds no text of the call.
@@ -167,8 +168,15 @@ type Logging struct {
 	MaskOutput bool
 }
 
+// Split is what the parts of a call have cost: what was asked, the upstream's cache included, and what was answered,
+// thinking included. What attempts that failed may have been billed is in neither.
+type Split struct {
+	Input, Output money.USD
+}
+
 // OwnCallback is a callback with an account of a key's or a team's own.
 type OwnCallback struct {
+	Ref  string            // whose it is: "key:<hash>" or "team:<id>"
 	Name string            // langfuse ...
 	On   string            // success, failure, success_and_failure
 	Vars map[string]string // callback_vars, references to the environment resolved

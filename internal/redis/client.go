@@ -62,14 +62,22 @@ type Client struct {
 
 // Open prepares a Client. It does not connect: a Redis that is away is tried again at every use.
 func Open(o Options) (*Client, error) {
+	library, err := Connect(o)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{redis: library, prefix: cmp.Or(o.Prefix, DefaultPrefix), log: cmp.Or(o.Log, slog.Default())}, nil
+}
+
+// Connect prepares the library's client, for those who keep something else in Redis than what replicas share. It does not
+// connect. Options.Prefix is of no use here.
+func Connect(o Options) (redis.UniversalClient, error) {
 	u, err := o.universal()
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{prefix: cmp.Or(o.Prefix, DefaultPrefix), log: cmp.Or(o.Log, slog.Default())}
-	redis.SetLogger(libraryLog{c.log})
-	c.redis = redis.NewUniversalClient(u)
-	return c, nil
+	redis.SetLogger(libraryLog{cmp.Or(o.Log, slog.Default())})
+	return redis.NewUniversalClient(u), nil
 }
 
 // universal are the library's options.

@@ -21,7 +21,7 @@ import (
 
 // shared starts the PostgreSQL that the tests of this process share. It lives in a variable because only the end of
 // the process ends it.
-var shared = sync.OnceValues(startPostgres)
+var shared = sync.OnceValues(func() (*Server, error) { return startPostgres("") })
 
 // Postgres returns the URL of a fresh, empty database of a PostgreSQL that the tests of this process share. The first
 // call starts it. The user of the URL is a superuser.
@@ -41,7 +41,7 @@ func Postgres(t testing.TB) string {
 // PostgresServer starts a PostgreSQL of the test's own, to be stopped and paused. URL names its database "postgres".
 func PostgresServer(t testing.TB) *Server {
 	t.Helper()
-	s, err := startPostgres()
+	s, err := startPostgres("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,10 +49,11 @@ func PostgresServer(t testing.TB) *Server {
 	return s.removeAfter(t)
 }
 
-func startPostgres() (*Server, error) {
+// startPostgres starts the PostgreSQL whose initdb is given, "" = the machine's newest.
+func startPostgres(initdb string) (*Server, error) {
 	var failed error
 	for range starts {
-		s, err := tryPostgres()
+		s, err := tryPostgres(initdb)
 		if err == nil {
 			return s, nil
 		}
@@ -61,11 +62,13 @@ func startPostgres() (*Server, error) {
 	return nil, failed
 }
 
-func tryPostgres() (*Server, error) {
-	const pattern = "/usr/lib/postgresql/*/bin"
-	initdb, err := find("initdb", "postgresql", pattern, "/opt/homebrew/opt/postgresql*/bin")
-	if err != nil {
-		return nil, err
+func tryPostgres(initdb string) (*Server, error) {
+	if initdb == "" {
+		const pattern = "/usr/lib/postgresql/*/bin"
+		var err error
+		if initdb, err = find("initdb", "postgresql", pattern, "/opt/homebrew/opt/postgresql*/bin"); err != nil {
+			return nil, err
+		}
 	}
 	folder, err := newFolder("postgres")
 	if err != nil {

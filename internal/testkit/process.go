@@ -43,6 +43,15 @@ type process struct {
 // at once, which must not be one that a shell lets its background processes ignore (INT, QUIT) unless the server
 // handles it. ready answers nil once the server serves.
 func supervise(folder, crash string, command []string, ready func() error) (*process, error) {
+	who, err := unprivileged()
+	if err != nil {
+		return nil, err
+	}
+	return superviseAs(who, folder, crash, command, ready)
+}
+
+// superviseAs is supervise for a server that runs as who, nil = the user of the tests.
+func superviseAs(who *syscall.Credential, folder, crash string, command []string, ready func() error) (*process, error) {
 	ordersIn, orders, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -57,10 +66,6 @@ func supervise(folder, crash string, command []string, ready func() error) (*pro
 	shell := exec.CommandContext(context.Background(), "/bin/sh", arguments...) //nolint:gosec // programs of the machine, found by find
 	shell.Dir = folder
 	shell.Stdin, shell.Stdout = ordersIn, answersOut
-	who, err := unprivileged()
-	if err != nil {
-		return nil, err
-	}
 	// A session of its own: what is sent to the tests' process group (an interrupt, a kill) leaves the supervisor to
 	// its work.
 	shell.SysProcAttr = &syscall.SysProcAttr{Credential: who, Setsid: true}

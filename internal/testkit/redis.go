@@ -34,11 +34,16 @@ func RedisServer(t testing.TB) *Server {
 	return nil
 }
 
-func tryRedis() (*Server, error) {
-	program, err := find("valkey-server", "redis-server")
-	if err != nil {
-		program, err = find("redis-server", "redis-server")
+// findRedis finds Valkey or Redis.
+func findRedis() (string, error) {
+	if program, err := find("valkey-server", "redis-server"); err == nil {
+		return program, nil
 	}
+	return find("redis-server", "redis-server")
+}
+
+func tryRedis() (*Server, error) {
+	program, err := findRedis()
 	if err != nil {
 		return nil, err
 	}

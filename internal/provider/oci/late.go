@@ -2,6 +2,7 @@ package oci
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync/atomic"
 
@@ -66,27 +67,13 @@ func (l *lateDeployment) settle(ctx context.Context) (*Deployment, error) {
 	if d := l.settled.Load(); d != nil {
 		return d, nil
 	}
-	p, ok := l.principal.(*principal)
-	if !ok {
-		return l.Deployment, nil
-	}
-	renewing, ok := p.Principal.(*auth.Renewing)
-	if !ok {
-		return l.Deployment, nil
-	}
-	issued, err := renewing.Issued(ctx)
-	if err != nil {
-		return nil, l.noCredential(ctx, err)
-	}
-	s := l.settings
-	s.region = firstOf(s.region, issued.Region, defaultRegion)
-	s.compartment = firstOf(s.compartment, issued.Tenancy)
-	if s.compartment == "" {
-		return nil, &provider.UpstreamError{Reason: provider.BadRequest, Status: http.StatusBadRequest, Provider: providerName,
-			Message: "no compartment: the token of " + s.choice.kind + " names no tenancy, so set oci_compartment_id or OCI_COMPARTMENT_ID"}
-	}
-	if err := s.readBase(l.spec.Params.APIBase); err != nil {
+	s, err := placed(ctx, l.settings, l.principal, l.spec.Params.APIBase)
+	var noPlace *provider.UpstreamError
+	switch {
+	case errors.As(err, &noPlace):
 		return nil, err
+	case err != nil:
+		return nil, l.noCredential(ctx, err)
 	}
 	d, err := l.factory.deployment(l.spec, s, l.principal)
 	if err != nil {
@@ -94,4 +81,30 @@ func (l *lateDeployment) settle(ctx context.Context) (*Deployment, error) {
 	}
 	l.settled.CompareAndSwap(nil, d)
 	return l.settled.Load(), nil
+}
+
+// placed completes settings by what their principal's token tells. Errors are the token's, or an *provider.UpstreamError.
+func placed(ctx context.Context, s settings, who auth.Principal, base string) (settings, error) {
+	p, ok := who.(*principal)
+	if !ok {
+		return s, nil
+	}
+	renewing, ok := p.Principal.(*auth.Renewing)
+	if !ok {
+		return s, nil
+	}
+	issued, err := renewing.Issued(ctx)
+	if err != nil {
+		return s, err
+	}
+	s.region = firstOf(s.region, issued.Region, defaultRegion)
+	s.compartment = firstOf(s.compartment, issued.Tenancy)
+	if s.compartment == "" {
+		return s, &provider.UpstreamError{Reason: provider.BadRequest, Status: http.StatusBadRequest, Provider: providerName,
+			Message: "no compartment: the token of " + s.choice.kind + " names no tenancy, so set oci_compartment_id or OCI_COMPARTMENT_ID"}
+	}
+	if err := s.readBase(base); err != nil {
+		return s, &provider.UpstreamError{Reason: provider.BadRequest, Status: http.StatusBadRequest, Provider: providerName, Message: err.Error()}
+	}
+	return s, nil
 }

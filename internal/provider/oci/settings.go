@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strings"
 
-	"tollgate/internal/config"
 	"tollgate/internal/provider"
 	"tollgate/internal/provider/oci/auth"
 	"tollgate/internal/secret"
@@ -104,12 +103,18 @@ func (f *Factory) readSettings(spec provider.Spec) (settings, error) {
 	} else if mode == "DEDICATED" && s.endpoint == "" {
 		return s, errors.New("oci: litellm_params.oci_serving_mode is DEDICATED, but there is no oci_endpoint_id")
 	}
-	return s, f.readPlace(&s, p, familyOf(spec.Model, s.format))
+	return s, f.readPlace(&s, p, p.APIBase, familyOf(spec.Model, s.format))
+}
+
+// parameters are where settings stand: a deployment's litellm_params, or a guardrail's.
+type parameters interface {
+	Text(key string) string
+	Secret(key string) secret.String
 }
 
 // readPlace finds who signs, region, compartment and addresses. What neither the entry nor the environment says comes
 // from the profile that signs, or else from the principal's token: then the place is not complete before there is one.
-func (f *Factory) readPlace(s *settings, p config.Params, fam *family) error {
+func (f *Factory) readPlace(s *settings, p parameters, base string, fam *family) error {
 	signed := s.needsPrincipal(fam)
 	if signed {
 		var err error
@@ -120,22 +125,22 @@ func (f *Factory) readPlace(s *settings, p config.Params, fam *family) error {
 	profile := s.choice.profile
 	s.region = auth.CanonicalRegion(firstOf(p.Text("oci_region"), f.o.Getenv("OCI_REGION"), profile.Region, s.choice.region))
 	s.compartment = firstOf(p.Text("oci_compartment_id"), f.o.Getenv("OCI_COMPARTMENT_ID"), f.o.Getenv("OCI_COMPARTMENT"), s.credentials.Tenancy, profile.Tenancy)
-	if s.region == "" && p.APIBase == "" && s.choice.kind == kindWorkload {
+	if s.region == "" && base == "" && s.choice.kind == kindWorkload {
 		return errors.New("oci: no region: set litellm_params.oci_region, OCI_REGION or OCI_RESOURCE_PRINCIPAL_REGION")
 	}
-	if s.region == "" && (p.APIBase != "" || !s.choice.tellsRegion()) {
+	if s.region == "" && (base != "" || !s.choice.tellsRegion()) {
 		s.region = defaultRegion
 	}
 	if s.compartment == "" && signed && !s.choice.renews() {
 		return errors.New("oci: no compartment: set litellm_params.oci_compartment_id or OCI_COMPARTMENT_ID")
 	}
 	s.late = s.region == "" || s.compartment == "" && signed
-	return s.readBase(p.APIBase)
+	return s.readBase(base)
 }
 
 // readCredentials reads who signs. What the entry does not say comes from the environment, as LiteLLM has it; but the
 // parts of one API key do not mix with those of another one, nor with a profile.
-func readCredentials(p config.Params, getenv func(string) string) Credentials {
+func readCredentials(p parameters, getenv func(string) string) Credentials {
 	c := Credentials{
 		Auth: firstOf(p.Text("oci_auth"), getenv("OCI_AUTH")), Tenancy: p.Text("oci_tenancy"), User: p.Text("oci_user"), Fingerprint: p.Text("oci_fingerprint"),
 		KeyFile: p.Text("oci_key_file"), Key: p.Secret("oci_key"), Passphrase: p.Secret("oci_key_passphrase"),

@@ -1,0 +1,92 @@
+package gateway_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"tollgate/internal/app"
+	"tollgate/internal/callback"
+)
+
+// Callbacks and rows are told what the guardrails leave of a call, and nothing of what they keep from it.
+func TestGuard_WhatIsTold(t *testing.T) {
+	const yes = `,"stream":true`
+	tests := []struct {
+		name, kind, mode, more, says string
+		status                       int
+		answer                       string // what the caller gets
+		prompt, reply                string // what is told of both; "" = nothing
+		row                          bool   // the row has them too
+	}{
+		{"masked before", "mask", "pre_call", "", "Rome.", 200, "Rome.", "hello [SECRET]", "Rome.", true},
+		{"blocked before", "block", "pre_call", "", "Rome.", 400, "There is a secret", "", "", true},
+		{"could not judge", "fail", "pre_call", "", "Rome.", 500, "could not judge", "", "", true},
+		{"unknown guardrail", "mask", "pre_call", `,"guardrails":["ghost"]`, "Rome.", 400, "ghost", "", "", true},
+		{"masked after", "mask", "post_call", "", "It is s-9.", 200, "It is [SECRET].", "hello s-123", "It is [SECRET].", true},
+		{"masked after, streamed", "mask", "post_call", yes, "It is s-9.", 200, "It is [SECRET].", "hello s-123", "It is [SECRET].", true},
+		{"masked after in windows", "wmask", "post_call", yes, "It is s-9.", 200, "It is [SECRET].", "hello s-123", "It is [SECRET].", true},
+		{"blocked after", "block", "post_call", "", "It is s-9.", 400, "There is a secret", "hello s-123", "", true},
+		{"put back", "restore", "pre_call", "", "It is [SECRET].", 200, "It is s-123.", "hello [SECRET]", "It is [SECRET].", true},
+		{"put back into a stream", "restore", "pre_call", yes, "It is [SECRET].", 200, "It is s-123.", "hello [SECRET]", "It is [SECRET].", true},
+		{"the log's copy", "wmask", "logging_only", "", "It is s-9.", 200, "It is s-9.", "hello [SECRET]", "It is [SECRET].", true},
+		{"the log's copy of a stream", "wmask", "logging_only", yes, "It is s-9.", 200, "It is s-9.", "hello [SECRET]", "It is [SECRET].", true},
+		{"the log's copy by a vendor", "mask", "logging_only", "", "It is s-9.", 200, "It is s-9.", "hello [SECRET]", "It is [SECRET].", false},
+		{"the log's copy blocked", "wblock", "logging_only", "", "It is s-9.", 200, "It is s-9.", "", "", true},
+		{"the log's copy not judged", "fail", "logging_only", "", "It is s-9.", 200, "It is s-9.", "", "", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			g, events := toldGuarded(t, tt.kind, tt.mode)
+			g.says(tt.says)
+			key := g.key(t, `{}`)
+			r := g.chat(t, key, ask("hello s-123", tt.more))
+			answer := r.text
+			if tt.status == 200 && tt.more == yes {
+				answer, _ = streamed(t, r.text)
+			}
+			if r.status != tt.status || !strings.Contains(answer, tt.answer) {
+				t.Errorf("the caller got %d %s", r.status, r.text)
+			}
+			e := next(t, events).event
+			text, _ := json.Marshal(e)
+			checkTold(t, "the callback", string(text), tt.prompt, tt.reply)
+			if len(e.Payload.Guardrails) == 0 != (tt.name == "unknown guardrail") {
+				t.Errorf("the callback hears of %+v", e.Payload.Guardrails)
+			}
+			row, _ := json.Marshal(g.row(t, key))
+			if tt.row {
+				checkTold(t, "the row", string(row), tt.prompt, tt.reply)
+			} else {
+				checkTold(t, "the row", string(row), "", "")
+			}
+		})
+	}
+}
+
+// checkTold: what is told holds prompt and reply, and nothing that they do not.
+func checkTold(t *testing.T, who, text, prompt, reply string) {
+	t.Helper()
+	for _, want := range []string{prompt, reply} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s does not hear %q: %s", who, want, text)
+		}
+	}
+	for _, never := range []string{"s-123", "s-9", "hello", "It is"} {
+		if !strings.Contains(prompt+reply, never) && strings.Contains(text, never) {
+			t.Errorf("%s hears %q: %s", who, never, text)
+		}
+	}
+}
+
+// toldGuarded is a gateway with one guardrail whose calls a test hears of.
+func toldGuarded(t *testing.T, kind, mode string) (*governed, <-chan heard) {
+	t.Helper()
+	events := make(chan heard, 10)
+	g := governWith(t, "  store_prompts_in_spend_logs: true\nlitellm_settings:\n  callbacks: [capture]\nguardrails: [{guardrail_name: g, litellm_params: {guardrail: "+kind+", mode: "+mode+", default_on: true}}]\n",
+		func(o *app.Options) {
+			o.Integrations.Guardrails = guardrailKinds(nil)
+			o.Integrations.Callbacks = map[string]callback.Opener{"capture": func(callback.Spec) (callback.Callback, error) { return capture{"capture", events}, nil }}
+		})
+	return g, events
+}
