@@ -320,8 +320,11 @@ func (in *folded) applyMetadata(c *call, to *map[string]any, given Opt[map[strin
 
 // checkMetadata refuses folded fields that would not be followed, wherever they were written. m has those that change.
 func (c *call) checkMetadata(m map[string]any) *apierr.Error {
-	if raw := split(object("logging", m["logging"]))["logging"]; !hollow(raw) {
-		return named("logging", badRequest("%q is not supported, because callbacks are configured for the whole gateway (litellm_settings.callbacks)", "metadata.logging"))
+	if err := c.checkLogging(m["logging"]); err != nil {
+		return err
+	}
+	if err := c.checkCallbackSettings(m["callback_settings"]); err != nil {
+		return err
 	}
 	for _, name := range []string{"rpm_limit_type", "tpm_limit_type"} {
 		switch m[name] {

@@ -110,7 +110,10 @@ func TestDecodingIsPydanticsLaxMode(t *testing.T) {
 		{`{"guardrails":["ghost"]}`, 400, `"ghost" is not a guardrail`, ""},
 		{`{"metadata":{"guardrails":["ghost"]}}`, 400, `"ghost" is not a guardrail`, ""},
 		{`{"rpm_limit_type":"dynamic"}`, 400, `"rpm_limit_type" is not supported`, ""},
-		{`{"metadata":{"logging":[{"callback_name":"langfuse"}]}}`, 400, `"metadata.logging" is not supported`, ""},
+		{`{"metadata":{"logging":[{"callback_vars":{}}]}}`, 400, `logging[0] needs a callback_name`, ""},
+		{`{"metadata":{"logging":[{"callback_name":"langfuse","callback_type":"sometimes"}]}}`, 400, `logging[0].callback_type must be`, ""},
+		{`{"metadata":{"logging":[{"callback_name":"langfuse","callback_vars":{"langfuse_secret_key":["x"]}}]}}`, 400, `logging[0].callback_vars.langfuse_secret_key must be a text`, ""},
+		{`{"metadata":{"logging":{"callback_name":"langfuse"}}}`, 400, `logging must be a list`, ""},
 	}
 	for _, tt := range tests {
 		r := w.call(w.master, "POST", "/key/generate", tt.body)

@@ -62,7 +62,7 @@ func (a *API) keyAndTeamRoutes() []Route {
 		a.route("POST", "/team/model/add", manage, "Let a team call more models.", does(a.teamModelAdd)),
 		a.route("POST", "/team/model/delete", manage, "Take models away from a team.", does(a.teamModelDelete)),
 		a.route("GET", "/team/{team_id}/callback", manage, "Show the callbacks of a team.", does(a.teamCallbacks)),
-		a.route("POST", "/team/{team_id}/callback", manage, "Refused: callbacks belong to the whole gateway.", does(a.teamCallbacks)),
+		a.route("POST", "/team/{team_id}/callback", manage, "Have one more callback hear of a team's calls.", does(a.teamAddCallback)),
 		a.route("POST", "/team/{team_id}/disable_logging", manage, "Keep a team's calls from callbacks.", does(a.teamDisableLogging)),
 		a.route("POST", "/team/key/bulk_update", manage, "Change several keys of a team, each for itself.", does(a.teamKeysUpdate)),
 	}

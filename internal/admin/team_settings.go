@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"maps"
 	"reflect"
 	"slices"
 
@@ -123,19 +124,87 @@ func (a *API) setModels(ctx context.Context, c *call, id string, edit func(model
 }
 
 type callbackRequest struct {
-	TeamID Opt[ID]  `json:"team_id" in:"path"`
-	Name   Declined `json:"callback_name" because:"callbacks are configured for the whole gateway (litellm_settings.callbacks)"`
-	Type   Declined `json:"callback_type" because:"callbacks are configured for the whole gateway (litellm_settings.callbacks)"`
-	Vars   Declined `json:"callback_vars" because:"callbacks are configured for the whole gateway (litellm_settings.callbacks)"`
+	TeamID Opt[ID]             `json:"team_id" in:"path"`
+	Name   Opt[string]         `json:"callback_name" required:"true"`
+	Type   Opt[string]         `json:"callback_type"`
+	Vars   Opt[map[string]any] `json:"callback_vars"`
 }
 
-// teamCallbacks is GET and POST /team/{team_id}/callback: the callbacks of the team, which has none of its own.
-func (a *API) teamCallbacks(ctx context.Context, c *call, in callbackRequest) (any, error) {
+// teamCallbacksRow is what GET /team/{team_id}/callback shows. Variables are stored sealed, and shown so.
+func teamCallbacksRow(t *account.Team) row {
+	_, success, failure, vars := teamLogging(t)
+	if vars == nil {
+		vars = map[string]any{}
+	}
+	return row{"status": "success", "data": row{"team_id": t.TeamID, "success_callback": success, "failure_callback": failure, "callback_vars": vars}}
+}
+
+// teamCallbacks is GET /team/{team_id}/callback.
+func (a *API) teamCallbacks(ctx context.Context, c *call, in teamPathRequest) (any, error) {
 	t, err := a.visibleTeam(ctx, c, string(in.TeamID.Value))
 	if err != nil {
 		return nil, err
 	}
-	return row{"status": "success", "data": row{"team_id": t.TeamID, "success_callback": []string{}, "failure_callback": []string{}, "callback_vars": row{}}}, nil
+	return teamCallbacksRow(t), nil
+}
+
+// teamAddCallback is POST /team/{team_id}/callback: one more callback that hears of the team's calls, with variables that all
+// callbacks of the team share.
+func (a *API) teamAddCallback(ctx context.Context, c *call, in callbackRequest) (any, error) {
+	on := in.Type.Value
+	if !slices.Contains(callbackTypes, on) {
+		return nil, named("callback_type", badRequest("callback_type must be success, failure or success_and_failure"))
+	}
+	t, err := c.editTeam(ctx, string(in.TeamID.Value), func(tx *change, before, t *account.Team, rel relation) error {
+		if rel == 0 {
+			return c.notLeader(before.TeamID)
+		}
+		_, success, failure, old := teamLogging(t)
+		for _, list := range []struct {
+			when  string
+			names *[]string
+		}{{"failure", &success}, {"success", &failure}} {
+			if on == list.when { // the other one alone
+				continue
+			}
+			if slices.Contains(*list.names, in.Name.Value) && on != "" {
+				return named("callback_name", badRequest("callback_name = %s already exists for team %s", in.Name.Value, t.TeamID))
+			}
+			*list.names = append(*list.names, in.Name.Value)
+		}
+		vars := maps.Clone(old)
+		if vars == nil {
+			vars = map[string]any{}
+		}
+		maps.Copy(vars, in.Vars.Value)
+		if t.Metadata == nil {
+			t.Metadata = map[string]any{}
+		}
+		settings := map[string]any{"success_callback": unique(success), "failure_callback": unique(failure), "callback_vars": vars}
+		if err := c.checkCallbackSettings(settings); err != nil {
+			return err
+		}
+		t.Metadata[loggingOff] = settings
+		if err := mayWrite(&c.who, rel, teamRights, before, t); err != nil {
+			return err
+		}
+		return tx.replace(ctx, before, t)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return teamCallbacksRow(t), nil
+}
+
+// unique is a list without repeats, for JSON.
+func unique(list []string) []any {
+	out := []any{}
+	for _, s := range list {
+		if !slices.Contains(out, any(s)) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // loggingOff is the member of a team's metadata that keeps its calls from callbacks, as LiteLLM writes it.

@@ -85,10 +85,6 @@ func TestDeclinedTeamFields(t *testing.T) {
 		w.admin("POST", "/team/new", fmt.Sprintf(`{%q:null}`, name))
 	}
 	w.admin("POST", "/team/new", `{"team_id":"t"}`)
-	w.call(w.master, "POST", "/team/t/callback", `{"callback_name":"langfuse"}`).refused(400, `"callback_name" is not supported`)
-	if got := w.admin("GET", "/team/t/callback", nil); path(got, "data.team_id") != "t" {
-		t.Errorf("%v", got)
-	}
 }
 
 func TestTeamUpdate(t *testing.T) {

@@ -162,7 +162,9 @@ func (a *App) take(b *built) error {
 	a.rooms.budgets.Configure(a.budgetOptions(b.config))
 	before := a.egress
 	a.config, a.egress, a.way, a.lastStored = b.config, b.egress, b.way, a.readStored
-	a.inForce.Store(b)
+	if old := a.inForce.Swap(b); old != nil && old.cache != b.cache {
+		old.cache.retire()
+	}
 	if a.gw == nil {
 		o := gateway.Options{
 			Version: a.opts.Version, RootPath: a.opts.RootPath, Log: a.log, Metrics: a.opts.Metrics,

@@ -36,6 +36,7 @@ type built struct {
 	lease       *provider.Lease // of what signs for the deployments; whoever does not take the configuration releases it
 	deployments []dispatch.Deployment
 	models      []gateway.Model // of the same entries as deployments
+	cache       *openedCache    // nil = none
 	guardrails  *guardrail.Set
 	// guardrailKinds are the openers by litellm_params.guardrail.
 	guardrailKinds map[string]guardrail.Opener
@@ -66,6 +67,7 @@ func (a *App) build(cfg *config.Config) (*built, error) {
 	}
 	a.openGuardrails(b)
 	a.openCallbacks(b)
+	a.openCache(b)
 	return b, nil
 }
 
@@ -110,7 +112,10 @@ func (a *App) snapshot(b *built) (*gateway.Snapshot, error) {
 		LogLevel:           a.level.String(),
 	}
 	s.Guardrails = b.guardrails
-	s.Callbacks = gateway.CallbackRules{Configured: len(b.callbacks) > 0, Insist: cfg.Litellm.DisableNoLog, Teams: b.teamCallbacks, Getenv: b.getenv}
+	if b.cache != nil {
+		s.Cache = b.cache.cache
+	}
+	s.Callbacks = gateway.CallbackRules{Configured: len(b.callbacks) > 0, Insist: cfg.Litellm.DisableNoLog, Teams: b.teamCallbacks, Vars: a.callbackVars(b)}
 	accounting(s, cfg)
 	return s, nil
 }

@@ -11,6 +11,7 @@ import (
 	"tollgate/internal/account"
 	"tollgate/internal/callback"
 	"tollgate/internal/record"
+	"tollgate/internal/seal"
 	"tollgate/internal/setting"
 )
 
@@ -190,20 +191,15 @@ func (a *App) resolveOwn(ctx context.Context, ref, name string) (map[string]stri
 		return nil, false, errStarting
 	}
 	var own []record.OwnCallback
-	switch {
-	case kind == "team" && len(b.teamCallbacks[id]) > 0:
-		own = b.teamCallbacks[id]
-	case a.rooms.store == nil:
-		return nil, false, nil
-	default:
+	if a.rooms.store != nil {
 		metadata, err := a.metadataOf(ctx, kind, id)
-		if errors.Is(err, account.ErrNotFound) {
-			return nil, false, nil
-		}
-		if err != nil {
+		if err != nil && !errors.Is(err, account.ErrNotFound) {
 			return nil, false, err
 		}
-		own = callback.Owned(metadata, ref, b.getenv)
+		own = callback.Owned(metadata, ref, a.callbackVars(b))
+	}
+	if kind == "team" && len(own) == 0 {
+		own = b.teamCallbacks[id]
 	}
 	for _, one := range own {
 		if one.Name == name {
@@ -211,6 +207,21 @@ func (a *App) resolveOwn(ctx context.Context, ref, name string) (map[string]stri
 		}
 	}
 	return nil, false, nil
+}
+
+// callbackVars is how the variables are read that keys and teams have with callbacks.
+func (a *App) callbackVars(b *built) callback.Vars {
+	vars := callback.Vars{Getenv: b.getenv}
+	if sealer := a.rooms.sealer; sealer != nil {
+		vars.Open = func(destination, text string) (string, error) {
+			plain, err := sealer.Open(seal.CallbackVars(destination), text)
+			if errors.Is(err, seal.ErrFormat) {
+				return text, nil
+			}
+			return plain, err
+		}
+	}
+	return vars
 }
 
 // metadataOf is what a key or a team says of itself.

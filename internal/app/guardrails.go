@@ -16,7 +16,7 @@ import (
 // not served with: calls would go unchecked.
 func (a *App) openGuardrails(b *built) {
 	if a.opts.Integrations.Guardrails != nil {
-		b.guardrailKinds = a.opts.Integrations.Guardrails(b.getenv, b.lease)
+		b.guardrailKinds = a.opts.Integrations.Guardrails(b.getenv, b.egress, b.lease)
 	}
 	var list []guardrail.Config
 	for i := range b.config.Guardrails {
@@ -74,7 +74,7 @@ func (a *App) openGuardrail(b *built, path string, g *config.Guardrail) (guardra
 	}
 	c := guardrail.Config{
 		Name: g.Name, Kind: g.Params.Kind, Mode: mode, DefaultOn: g.Params.DefaultOn, Info: g.Info, Params: maskedParams(values),
-		Timeout: settings.Seconds("timeout", 0), FailOpen: failsOpen(settings),
+		Timeout: settings.Seconds("timeout", 0), FailOpen: settings.Choice("unreachable_fallback", "fail_closed", "fail_open") == "fail_open", FailOpenAlways: !settings.Flag("fail_on_error", true),
 	}
 	if settings.Has("skip_system_message_in_guardrail") {
 		c.SkipSystem = new(settings.Flag("skip_system_message_in_guardrail", false))
@@ -101,12 +101,6 @@ func (a *App) openGuardrail(b *built, path string, g *config.Guardrail) (guardra
 		b.probes = append(b.probes, Probe{Kind: "guardrail", Name: g.Name, Service: g.Params.Kind, Ping: p.Ping})
 	}
 	return c, true
-}
-
-// failsOpen reads what happens to a call when its guardrail cannot judge.
-func failsOpen(s *setting.Map) bool {
-	open := s.Choice("unreachable_fallback", "fail_closed", "fail_open") == "fail_open"
-	return open || s.Flag("fail_open", false)
 }
 
 // noGuardrail says why a kind is not served and what serves instead.

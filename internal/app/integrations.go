@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"strings"
 
+	"tollgate/internal/cache"
 	"tollgate/internal/callback"
 	"tollgate/internal/config"
+	"tollgate/internal/egress"
 	"tollgate/internal/guardrail"
 	"tollgate/internal/provider"
 )
@@ -13,11 +15,13 @@ import (
 // Integrations are the kinds of guardrails, callbacks and caches that are built in.
 type Integrations struct {
 	// Guardrails makes the openers by litellm_params.guardrail; getenv is the environment as the configuration sees it.
-	Guardrails func(getenv func(string) string, lease *provider.Lease) map[string]guardrail.Opener
+	Guardrails func(getenv func(string) string, out *egress.Egress, lease *provider.Lease) map[string]guardrail.Opener
 	// DeclinedGuardrails and DeclinedCallbacks are LiteLLM's kinds that are not served.
 	DeclinedGuardrails []Declined
 	Callbacks          map[string]callback.Opener
 	DeclinedCallbacks  []Declined
+	Caches             map[string]cache.Opener // by cache_params.type
+	DeclinedCaches     []Declined
 }
 
 // Declined is a kind that LiteLLM has and this gateway has not; Why ends a sentence that begins with Name.

@@ -5,6 +5,8 @@ import (
 	"tollgate/internal/callback/datadog"
 	"tollgate/internal/callback/generic"
 	"tollgate/internal/callback/helicone"
+	"tollgate/internal/callback/langsmith"
+	"tollgate/internal/callback/openmeter"
 	"tollgate/internal/callback/s3archive"
 )
 
@@ -14,8 +16,11 @@ func Callbacks() map[string]callback.Opener {
 		"datadog":                   datadog.OpenLogs,
 		"datadog_llm_observability": datadog.OpenObservability,
 		"datadog_metrics":           datadog.OpenMetrics,
+		"custom_callback_api":       generic.Open, // LiteLLM's older name
 		"generic_api":               generic.Open,
 		"helicone":                  helicone.Open,
+		"langsmith":                 langsmith.Open,
+		"openmeter":                 openmeter.Open,
 		"s3":                        s3archive.Open,
 		"s3_v2":                     s3archive.Open,
 	}

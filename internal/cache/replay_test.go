@@ -239,7 +239,7 @@ func BenchmarkReplay(b *testing.B) {
 }
 
 func BenchmarkDecode(b *testing.B) {
-	raw := (&Answer{Body: []byte(`{"id":"x","choices":[{"index":0,"message":{"role":"assistant","content":"` + strings.Repeat("some words ", 200) + `"},"finish_reason":"stop"}]}`)}).encode()
+	raw := (&Answer{Time: time.Unix(1.7e9, 0), Body: []byte(`{"id":"x","choices":[{"index":0,"message":{"role":"assistant","content":"` + strings.Repeat("some words ", 200) + `"},"finish_reason":"stop"}]}`)}).encode()
 	b.SetBytes(int64(len(raw)))
 	b.ReportAllocs()
 	for b.Loop() {

@@ -228,7 +228,7 @@ func TestOwned(t *testing.T) {
 		"rubbish": {map[string]any{"logging": []any{1, map[string]any{"callback_name": 2}}, "callback_settings": 3}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if d := cmp.Diff(c.want, callback.Owned(c.metadata, "key:1", env)); d != "" {
+			if d := cmp.Diff(c.want, callback.Owned(c.metadata, "key:1", callback.Vars{Getenv: env})); d != "" {
 				t.Error(d)
 			}
 		})

@@ -18,12 +18,12 @@ const (
 
 // Owned are the callbacks that the metadata of a key or a team name: logging, a list of {callback_name, callback_type,
 // callback_vars}, else callback_settings as LiteLLM writes it for teams. ref says whose metadata it is: "key:<hash>" or
-// "team:<id>". getenv resolves os.environ/NAME; nil resolves none.
+// "team:<id>".
 //
 // Keys and teams may be managed by people who may not see the gateway's environment, so a reference counts only where
 // it can tell nobody anything: NAME begins as the variables of that callback do, and callback_vars name no host of their
 // own that the value would be sent to.
-func Owned(metadata map[string]any, ref string, getenv func(string) string) []record.OwnCallback {
+func Owned(metadata map[string]any, ref string, values Vars) []record.OwnCallback {
 	if list, ok := metadata["logging"].([]any); ok {
 		var own []record.OwnCallback
 		for _, item := range list {
@@ -34,13 +34,13 @@ func Owned(metadata map[string]any, ref string, getenv func(string) string) []re
 			}
 			on, _ := entry["callback_type"].(string)
 			vars, _ := entry["callback_vars"].(map[string]any)
-			own = append(own, record.OwnCallback{Ref: ref, Name: name, On: on, Vars: ownVars(vars, getenv)})
+			own = append(own, record.OwnCallback{Ref: ref, Name: name, On: on, Vars: values.read(vars)})
 		}
 		return own
 	}
 	settings, _ := metadata["callback_settings"].(map[string]any)
 	vars, _ := settings["callback_vars"].(map[string]any)
-	return byLists(settings, ref, ownVars(vars, getenv))
+	return byLists(settings, ref, values.read(vars))
 }
 
 // byLists are the callbacks of success_callback and failure_callback, which share their variables.
@@ -111,21 +111,47 @@ func TeamDefaults(value any, getenv func(string) string) (map[string][]record.Ow
 // destinations are variables that say where events go to.
 var destinations = []string{"langfuse_host", "langsmith_base_url", "dd_site", "dd_agent_host", "posthog_api_url"}
 
-func ownVars(values map[string]any, getenv func(string) string) map[string]string {
-	elsewhere := slices.ContainsFunc(destinations, func(name string) bool {
-		text, _ := asText(values[name])
-		return text != ""
-	})
+// Confidential reports whether a value of callback_vars is one that is stored sealed: not an address, a reference, nor a
+// switch.
+func Confidential(name, text string) bool {
+	return !slices.Contains(destinations, name) && !strings.HasPrefix(text, "os.environ/") && name != "turn_off_message_logging" && name != "litellm_disabled_callbacks"
+}
+
+// Destination tells where callback_vars say that events go to, "" where they say nothing.
+func Destination(values map[string]any) string {
+	var b strings.Builder
+	for _, name := range destinations {
+		if text, _ := asText(values[name]); text != "" {
+			b.WriteString(name + "=" + text + ";")
+		}
+	}
+	return b.String()
+}
+
+// Vars is how the values of callback_vars are read.
+type Vars struct {
+	Getenv func(name string) string // resolves os.environ/NAME; nil = none is resolved
+	// Open gives the text of a value that is stored sealed, and any other as it is; nil = none is sealed.
+	Open func(destination, text string) (string, error)
+}
+
+func (v Vars) read(values map[string]any) map[string]string {
+	destination := Destination(values)
 	vars := make(map[string]string, len(values))
-	for name, v := range values {
-		text, ok := asText(v)
+	for name, value := range values {
+		text, ok := asText(value)
 		if !ok {
 			continue
 		}
 		if variable, is := strings.CutPrefix(text, "os.environ/"); is {
 			text = ""
-			if prefix, _, _ := strings.Cut(name, "_"); getenv != nil && !elsewhere && strings.HasPrefix(variable, strings.ToUpper(prefix)+"_") {
-				text = getenv(variable)
+			if prefix, _, _ := strings.Cut(name, "_"); v.Getenv != nil && destination == "" && strings.HasPrefix(variable, strings.ToUpper(prefix)+"_") {
+				text = v.Getenv(variable)
+			}
+		} else if v.Open != nil && !slices.Contains(destinations, name) {
+			var err error
+			if text, err = v.Open(destination, text); err != nil {
+				continue // the account cannot be opened without it, which is counted and logged
 			}
 		}
 		vars[name] = text

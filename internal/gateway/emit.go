@@ -23,8 +23,8 @@ type CallbackRules struct {
 	Insist bool
 	// Teams are the accounts that the operator has given to teams (default_team_settings), by team id.
 	Teams map[string][]record.OwnCallback
-	// Getenv resolves os.environ/NAME in the callback_vars of keys and teams; nil resolves none.
-	Getenv func(name string) string
+	// Vars read the callback_vars of keys and teams.
+	Vars callback.Vars
 }
 
 // longestKeptAnswer bounds what is kept of a streamed answer for callbacks, in bytes.
@@ -240,14 +240,14 @@ func redactByHeader(h http.Header) *bool {
 func (q *request) noteOwnCallbacks(l *record.Logging, rules *CallbackRules) {
 	if key := q.caller.Key; key != nil {
 		l.Disabled = append(l.Disabled, callback.Disabled(key.Metadata)...)
-		l.Own = callback.Owned(key.Metadata, "key:"+key.Token, rules.Getenv)
+		l.Own = callback.Owned(key.Metadata, "key:"+key.Token, rules.Vars)
 	}
 	team := q.caller.Team
 	if team == nil {
 		return
 	}
 	if len(l.Own) == 0 {
-		l.Own = callback.Owned(team.Metadata, "team:"+team.TeamID, rules.Getenv)
+		l.Own = callback.Owned(team.Metadata, "team:"+team.TeamID, rules.Vars)
 	}
 	if len(l.Own) == 0 {
 		l.Own = rules.Teams[team.TeamID]

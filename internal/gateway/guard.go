@@ -1,11 +1,12 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
-	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -62,8 +63,11 @@ func (q *request) selection() guardrail.Selection {
 		return s
 	}
 	s.Call = &guardrail.Call{
-		ID: q.rec.SentID, TraceID: q.rec.Trace.ID, Model: q.alias, KeyHash: q.rec.KeyHash, KeyAlias: q.rec.KeyAlias, UserID: q.rec.UserID, UserEmail: q.rec.UserEmail,
+		ID: q.rec.SentID, TraceID: cmp.Or(q.rec.SessionID, q.rec.Trace.ID), Model: q.alias, KeyHash: q.rec.KeyHash, KeyAlias: q.rec.KeyAlias, UserID: q.rec.UserID,
 		TeamID: q.rec.TeamID, TeamAlias: q.rec.TeamAlias, OrgID: q.rec.OrgID, EndUser: q.rec.EndUser, Header: q.r.Header,
+	}
+	if u := q.caller.User; u != nil {
+		s.Call.UserEmail = u.UserEmail
 	}
 	return s
 }
@@ -343,7 +347,11 @@ func (q *request) tellGuarded(c *record.Call) {
 const logCopyTimeout = 30 * time.Second
 
 // newSpan makes the id of a span.
-func newSpan() string { return fmt.Sprintf("%016x", rand.Uint64()|1) }
+func newSpan() string {
+	var id [8]byte
+	_, _ = rand.Read(id[:]) // it never fails
+	return hex.EncodeToString(id[:])
+}
 
 // blocked reports whether an error is a guardrail's verdict.
 func blocked(err error) bool {

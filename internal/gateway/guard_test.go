@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tollgate/internal/app"
+	"tollgate/internal/egress"
 	"tollgate/internal/guardrail"
 	"tollgate/internal/provider"
 )
@@ -26,6 +27,9 @@ var secretPattern = regexp.MustCompile(`s-[0-9]+`)
 func (s secretive) Check(ctx context.Context, in *guardrail.Input) (guardrail.Verdict, error) {
 	if s.kind == "fail" {
 		return guardrail.Verdict{}, away{}
+	}
+	if s.kind == "wrong" {
+		return guardrail.Verdict{Action: guardrail.Mask, Texts: []string{"", "", ""}}, nil
 	}
 	v := guardrail.Verdict{}
 	for _, t := range in.Content.Texts {
@@ -92,15 +96,15 @@ func guardedBy(t *testing.T, more string, gate chan struct{}, replaced ...string
 }
 
 // guardrailKinds are the kinds of guardrails of these tests.
-func guardrailKinds(gate chan struct{}) func(func(string) string, *provider.Lease) map[string]guardrail.Opener {
+func guardrailKinds(gate chan struct{}) func(func(string) string, *egress.Egress, *provider.Lease) map[string]guardrail.Opener {
 	kinds := map[string]guardrail.Opener{}
 	for name, g := range map[string]guardrail.Guardrail{
-		"mask": secretive{"mask"}, "block": secretive{"block"}, "instead": secretive{"instead"}, "fail": secretive{"fail"}, "restore": secretive{"restore"},
+		"mask": secretive{"mask"}, "block": secretive{"block"}, "instead": secretive{"instead"}, "fail": secretive{"fail"}, "wrong": secretive{"wrong"}, "restore": secretive{"restore"},
 		"wmask": windows{secretive{"mask"}}, "wblock": windows{secretive{"block"}}, "winstead": windows{secretive{"instead"}}, "gated": gated{secretive{"block"}, gate},
 	} {
 		kinds[name] = func(guardrail.Spec) (guardrail.Guardrail, error) { return g, nil }
 	}
-	return func(func(string) string, *provider.Lease) map[string]guardrail.Opener { return kinds }
+	return func(func(string) string, *egress.Egress, *provider.Lease) map[string]guardrail.Opener { return kinds }
 }
 
 // says is an upstream that says a text, as a stream one character at a time, and counts how often it was asked. asked has what
@@ -225,9 +229,13 @@ func TestGuard_Instead(t *testing.T) {
 		if r.status != 200 || !strings.Contains(r.text, `"content":"I may not say that."`) || !strings.Contains(r.text, `"completion_tokens":100`) || strings.Contains(r.text, "s-123") {
 			t.Errorf("%s: %d %s", kind, r.status, r.text)
 		}
-		r = g.chat(t, masterKey, ask("hello", `,"stream":true,"stream_options":{"include_usage":true}`))
+		key := g.key(t, `{}`)
+		r = g.chat(t, key, ask("hello", `,"stream":true,"stream_options":{"include_usage":true}`))
 		if said, _ := streamed(t, r.text); r.status != 200 || said != "I may not say that." || strings.Contains(r.text, "s-123") {
 			t.Errorf("%s: %d %s", kind, r.status, r.text)
+		}
+		if row := g.row(t, key); row["spend"] == 0.0 {
+			t.Errorf("%s: the model's answer costs nothing: %v", kind, row)
 		}
 	}
 }
@@ -519,6 +527,46 @@ func TestGuard_Pages(t *testing.T) {
 	for _, path := range []string{"/guardrails", "/guardrails/register"} {
 		if r := g.post(t, path, `{}`, masterKey); r.status != 501 || !strings.Contains(r.text, "they come from the configuration") {
 			t.Errorf("%s: %d %s", path, r.status, r.text)
+		}
+	}
+}
+
+// No route goes around the guardrails, as LiteLLM's streamed Messages and Responses did (BerriAI/litellm#35257, #14152, #15718):
+// what is not checked is not served.
+func TestGuard_NoSurfaceGoesUnguarded(t *testing.T) {
+	g := guarded(t, "", nil, "block pre_call", "block post_call")
+	times, _ := g.says("s-123")
+	for _, path := range []string{"/v1/messages", "/v1/responses", "/responses", "/v1/images/generations", "/v1/moderations", "/v1/audio/speech"} {
+		for _, stream := range []string{"", `,"stream":true`} {
+			if r := g.post(t, path, `{"model":"plain","input":"s-123","messages":[{"role":"user","content":"s-123"}]`+stream+`}`, masterKey); r.status < 400 {
+				t.Errorf("%s: %d %s", path, r.status, r.text)
+			}
+		}
+	}
+	for _, path := range []string{"/v1/chat/completions", "/chat/completions", "/engines/plain/chat/completions", "/openai/deployments/plain/chat/completions", "/cursor/chat/completions"} {
+		if r := g.post(t, path, ask("s-123", ""), masterKey); r.status != 400 {
+			t.Errorf("%s: %d %s", path, r.status, r.text)
+		}
+	}
+	for _, path := range []string{"/v1/completions", "/completions", "/engines/plain/completions", "/openai/deployments/plain/completions"} {
+		for _, prompt := range []string{`"s-123"`, `["a","s-123"]`, `[[1,2]]`} {
+			if r := g.post(t, path, `{"model":"plain","prompt":`+prompt+`}`, masterKey); r.status != 400 {
+				t.Errorf("%s: %d %s", path, r.status, r.text)
+			}
+		}
+	}
+	if times.Load() != 0 {
+		t.Errorf("the upstream was asked %d times", times.Load())
+	}
+}
+
+// What a guardrail gets wrong is no absence: only fail_on_error: false lets such calls pass.
+func TestGuard_FailOnError(t *testing.T) {
+	for setting, status := range map[string]int{"unreachable_fallback: fail_open": 500, "fail_on_error: false": 200} {
+		g := guardedBy(t, "guardrails: [{guardrail_name: w, litellm_params: {guardrail: wrong, mode: pre_call, default_on: true, "+setting+"}}]\n", nil)
+		g.says("Rome.")
+		if r := g.chat(t, masterKey, ask("hello", "")); r.status != status {
+			t.Errorf("%s: %d %s", setting, r.status, r.text)
 		}
 	}
 }

@@ -50,7 +50,7 @@ func (q *request) lookup() error {
 		return badBody(q.op, err)
 	}
 	q.rec.CacheKey = k.plan.Key()
-	k.found = k.plan.Lookup(q.ctx, q.awaitEqual)
+	k.found = k.plan.Lookup(q.upstreamContext(), q.awaitEqual) // which ends when a guardrail beside the call blocks it
 	k.spent = k.plan.Spent()
 	q.billed += k.spent
 	if k.found != nil && q.serveFound() {

@@ -48,7 +48,7 @@ func (q *request) answerStream() error {
 	if q.meter.cut {
 		return q.cut(&c)
 	}
-	q.cost()
+	q.estimate() // where the upstream has not told what was used
 	return q.endStream(&c)
 }
 

@@ -63,7 +63,8 @@ func (w *window) feed(ctx context.Context, piece string, final bool) (string, er
 		return w.send(v.text, "", v.findings), nil
 	case v.text == w.held:
 		return w.send(w.held[:cut], w.held[cut:], v.findings), nil
-	case strings.HasSuffix(v.text, w.held[cut:]): // what was changed ends before the tail
+	case strings.HasSuffix(v.text, w.held[len(w.held)-lastRunes(w.held, 2*w.overlap):]):
+		// What was changed ends before the tail, be it that the same stands at its end as before.
 		return w.send(v.text[:len(v.text)-tail], w.held[cut:], v.findings), nil
 	}
 	return w.sendBefore(ctx, v.text, tail)
@@ -103,7 +104,8 @@ func (w *window) sendBefore(ctx context.Context, masked string, tail int) (strin
 			}
 		}
 	}
-	clean := min(commonPrefix(masked, w.held), len(w.held)-tail)
+	clean := commonPrefix(masked, w.held)
+	clean -= lastRunes(w.held[:clean], w.overlap) // what is put in may begin as what it stands for
 	return w.send(w.held[:clean], w.held[clean:], nil), nil
 }
 

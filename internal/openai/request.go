@@ -176,7 +176,7 @@ var gatewayFields = map[string]bool{
 	"num_retries": true, "max_retries": true, "timeout": true, "request_timeout": true, "stream_timeout": true,
 	"specific_deployment": true, "priority": true, "drop_params": true, "additional_drop_params": true, "allowed_openai_params": true,
 	"extra_headers": true, "extra_body": true, "keepalive_seconds": true, "litellm_session_id": true, "litellm_trace_id": true, "litellm_call_id": true,
-	"prompt_id": true, "prompt_variables": true, "mock_response": true, "mock_tool_calls": true, "mock_timeout": true, "mock_delay": true,
+	"caching": true, "prompt_id": true, "prompt_variables": true, "mock_response": true, "mock_tool_calls": true, "mock_timeout": true, "mock_delay": true,
 	"mock_testing_fallbacks": true, "mock_testing_context_fallbacks": true, "mock_testing_content_policy_fallbacks": true,
 	"mock_testing_rate_limit_error": true, "no-log": true, "custom_llm_provider": true, "user_config": true, "fastest_response": true,
 	"api_key": true, "api_base": true, "base_url": true, "api_version": true,

@@ -10,6 +10,7 @@ import (
 	"maps"
 
 	"tollgate/internal/account"
+	"tollgate/internal/callback"
 	"tollgate/internal/seal"
 )
 
@@ -55,11 +56,15 @@ func list(ctx context.Context, s account.Store) ([]account.Object, error) {
 		func() account.Object { return new(account.StoredModel) },
 		func() account.Object { return new(account.Credential) },
 		func() account.Object { return new(account.Setting) },
+		func() account.Object { return new(account.Key) },
+		func() account.Object { return new(account.Team) },
 	} {
 		_, err := s.Find(ctx, make().Kind(), account.Filter{}, func(doc []byte) error {
 			o := make()
 			err := json.Unmarshal(doc, o)
-			all = append(all, o)
+			if holds(o) {
+				all = append(all, o)
+			}
 			return err
 		})
 		if err != nil {
@@ -67,6 +72,32 @@ func list(ctx context.Context, s account.Store) ([]account.Object, error) {
 		}
 	}
 	return all, nil
+}
+
+// holds reports whether an object may hold sealed values. Of keys and teams, few do.
+func holds(o account.Object) bool {
+	switch o := o.(type) {
+	case *account.Key:
+		return len(callbackVars(o.Metadata)) > 0
+	case *account.Team:
+		return len(callbackVars(o.Metadata)) > 0
+	}
+	return true
+}
+
+// callbackVars are the variables that a key's or a team's metadata hold for callbacks.
+func callbackVars(metadata map[string]any) []map[string]any {
+	var all []map[string]any
+	list, _ := metadata["logging"].([]any)
+	settings, _ := metadata["callback_settings"].(map[string]any)
+	for _, entry := range append(list, settings) {
+		if m, ok := entry.(map[string]any); ok {
+			if vars, ok := m["callback_vars"].(map[string]any); ok && len(vars) > 0 {
+				all = append(all, vars)
+			}
+		}
+	}
+	return all
 }
 
 // one reads an object again, so that nothing that was changed meanwhile is lost, and writes it when it was sealed with old.
@@ -105,6 +136,10 @@ func reseal(o account.Object, old, next *seal.Sealer) (changed bool, err error) 
 			err = errors.Join(err, e)
 		}
 		o.Values = values
+	case *account.Key:
+		err = resealVars(o.Metadata, texts)
+	case *account.Team:
+		err = resealVars(o.Metadata, texts)
 	case *account.Setting:
 		var v any
 		if err := json.Unmarshal(o.ParamValue, &v); err != nil {
@@ -116,4 +151,19 @@ func reseal(o account.Object, old, next *seal.Sealer) (changed bool, err error) 
 		o.ParamValue, err = json.Marshal(v)
 	}
 	return changed && err == nil, err
+}
+
+// resealVars seals the variables of callbacks anew, in place.
+func resealVars(metadata map[string]any, texts func(seal.Purpose, any) (any, error)) error {
+	for _, vars := range callbackVars(metadata) {
+		purpose := seal.CallbackVars(callback.Destination(vars))
+		for name, v := range vars {
+			next, err := texts(purpose, v)
+			if err != nil {
+				return err
+			}
+			vars[name] = next
+		}
+	}
+	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"tollgate/internal/account"
+	"tollgate/internal/callback"
 	"tollgate/internal/rekey"
 	"tollgate/internal/seal"
 	"tollgate/internal/store"
@@ -56,7 +57,13 @@ func filled(t *testing.T, o store.Options, key string) *store.Store {
 				return err
 			}
 		}
+		vars := func(text string) map[string]any {
+			return map[string]any{"langfuse_host": "https://lf.example.com", "langfuse_secret_key": sealed(seal.CallbackVars("langfuse_host=https://lf.example.com;"), text)}
+		}
 		return errors.Join(
+			tx.Insert(t.Context(), &account.Key{Token: "k", Metadata: map[string]any{"logging": []any{map[string]any{"callback_name": "langfuse", "callback_vars": vars("four")}}}}),
+			tx.Insert(t.Context(), &account.Key{Token: "plain"}),
+			tx.Insert(t.Context(), &account.Team{TeamID: "t", Metadata: map[string]any{"callback_settings": map[string]any{"callback_vars": vars("five")}}}),
 			tx.Insert(t.Context(), &account.Credential{CredentialName: "c", Values: map[string]string{"k": sealed(seal.CredentialValues, "two"), "k2": sealed(seal.CredentialValues, "two")}}),
 			tx.Insert(t.Context(), &account.Setting{ParamName: "litellm_settings", ParamValue: settings}))
 	})
@@ -104,6 +111,19 @@ func opened(t *testing.T, s *store.Store, key string) []string {
 		t.Fatal(v, err)
 	}
 	open(seal.Environment, v.Deep[0].Secret)
+	k, err := account.Get[account.Key](t.Context(), s, "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	team, err := account.Get[account.Team](t.Context(), s, "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, own := range append(callback.Owned(k.Metadata, "", callback.Vars{}), callback.Owned(map[string]any{"logging": []any{map[string]any{
+		"callback_name": "langfuse", "callback_vars": team.Metadata["callback_settings"].(map[string]any)["callback_vars"],
+	}}}, "", callback.Vars{})...) {
+		open(seal.CallbackVars("langfuse_host="+own.Vars["langfuse_host"]+";"), own.Vars["langfuse_secret_key"])
+	}
 	return all
 }
 
@@ -122,9 +142,9 @@ func TestEverySecretOpensWithTheNewKeyAlone(t *testing.T) {
 			if err == nil || result.Changed != 2 {
 				t.Fatalf("%+v %v", result, err)
 			}
-			for _, changed := range []int{3, 0} {
+			for _, changed := range []int{5, 0} {
 				result, err = rekey.Run(t.Context(), s, sealer(t, "old"), sealer(t, "new"), nil)
-				if err != nil || result.Objects != 5 || result.Changed != changed || len(result.Unopened) != 0 {
+				if err != nil || result.Objects != 7 || result.Changed != changed || len(result.Unopened) != 0 {
 					t.Errorf("%+v %v", result, err)
 				}
 			}
@@ -143,7 +163,7 @@ func TestEverySecretOpensWithTheNewKeyAlone(t *testing.T) {
 func TestWhatNeitherKeyOpensStays(t *testing.T) {
 	s := filled(t, store.Options{Dir: t.TempDir()}, "another")
 	result, err := rekey.Run(t.Context(), s, sealer(t, "old"), sealer(t, "new"), nil)
-	if err != nil || result.Changed != 0 || !slices.Equal(result.Unopened, []string{"models m0", "models m1", "models m2", "credentials c", "settings litellm_settings"}) {
+	if err != nil || result.Changed != 0 || !slices.Equal(result.Unopened, []string{"models m0", "models m1", "models m2", "credentials c", "settings litellm_settings", "keys k", "teams t"}) {
 		t.Errorf("%+v %v", result, err)
 	}
 	if got := opened(t, s, "another"); got[0] != "one" {

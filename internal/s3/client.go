@@ -27,6 +27,8 @@ const (
 	DefaultTries = 3
 	// errorBytes bounds what is read of an error.
 	errorBytes = 64 << 10
+	// longestRequest bounds one request that has no shorter time of its own.
+	longestRequest = time.Minute
 	// pause is the wait before the second try; it doubles, and a part of it is left to chance.
 	pause = 100 * time.Millisecond
 )
@@ -155,6 +157,8 @@ func (c *Client) do(ctx context.Context, r call) (*reply, error) {
 }
 
 func (c *Client) once(ctx context.Context, r call) (*reply, error) {
+	ctx, cancel := context.WithTimeout(ctx, longestRequest)
+	defer cancel()
 	u := c.base
 	if r.key != "" {
 		u.Path += "/" + r.key

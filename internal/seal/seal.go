@@ -55,6 +55,10 @@ func New(master string) (*Sealer, error) {
 	return &Sealer{master: secret.New(master)}, nil
 }
 
+// CallbackVars is the purpose of the variables that a key or a team has with a callback. They are sealed for where they are
+// sent to, so that whoever may change that does not send a secret that he cannot read elsewhere.
+func CallbackVars(destination string) Purpose { return Purpose("callback-vars|" + destination) }
+
 // Seal encrypts a text for a purpose. Two calls with the same text give different results.
 func (s *Sealer) Seal(p Purpose, plaintext string) (string, error) {
 	aead, err := s.aead(p)
@@ -102,3 +106,6 @@ func (s *Sealer) aead(p Purpose) (cipher.AEAD, error) {
 
 // associated is what is authenticated beside the text.
 func associated(p Purpose) []byte { return []byte(prefix + string(p)) }
+
+// IsSealed reports whether a text has the form of what Seal returns.
+func IsSealed(text string) bool { return strings.HasPrefix(text, prefix) }

@@ -14,11 +14,11 @@ import (
 	"testing"
 )
 
-// Moto starts an empty moto, which plays S3 and verifies signatures (test/setup/python.sh test/integrations/moto installs
+// Moto starts an empty moto, which plays S3 and verifies signatures (test/setup/moto.sh installs
 // it). It forgets everything when it stops.
 func Moto(t testing.TB) *S3 {
 	t.Helper()
-	program := cached(t, "python/test-integrations-moto/bin/moto_server", "test/setup/python.sh test/integrations/moto")
+	program := cached(t, "python/test-integrations-moto/bin/moto_server", "test/setup/moto.sh")
 	s := &S3{Region: "us-east-1"}
 	s.Server = startAt(t, launch{name: "moto", trusted: true, command: func(_ string, port int) ([]string, error) {
 		return []string{program, "-H", "127.0.0.1", "-p", strconv.Itoa(port)}, nil

@@ -17,11 +17,11 @@ type Qdrant struct {
 	APIKey string
 }
 
-// NewQdrant starts an empty Qdrant (test/setup/python.sh test/integrations/qdrant installs it). An old one does not know
+// NewQdrant starts an empty Qdrant (test/setup/qdrant.sh installs it). An old one does not know
 // /points/query, a new one does not know /points/search.
 func NewQdrant(t testing.TB, old bool) *Qdrant {
 	t.Helper()
-	python := cached(t, "python/test-integrations-qdrant/bin/python", "test/setup/python.sh test/integrations/qdrant")
+	python := cached(t, "python/test-integrations-qdrant/bin/python", "test/setup/qdrant.sh")
 	root, err := repository()
 	if err != nil {
 		t.Fatal(err)

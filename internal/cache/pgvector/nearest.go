@@ -14,10 +14,12 @@ import (
 func (v *Vectors) Nearest(ctx context.Context, scope string, vector []float32, threshold float64) ([]byte, float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if !v.known() { // the gateway was started anew: what is there already is found
-		if err := v.look(ctx); err != nil {
-			return nil, 0, err
+	if v.size.Load() == 0 { // the gateway was started anew: what is there already is found
+		have, err := v.describe(ctx, v.pool)
+		if err != nil {
+			return nil, 0, wrap(err)
 		}
+		v.size.Store(int64(have))
 	}
 	value, similarity, err := v.nearest(ctx, scope, vector)
 	switch {

@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -55,10 +54,7 @@ type Vectors struct {
 	now       func() time.Time
 	swept     atomic.Int64 // when rows were swept last, in Unix milliseconds
 	iterative atomic.Bool  // the extension can go on with its index until a row fits (0.8)
-
-	mu    sync.Mutex // held while the table is looked at or made
-	size  int        // of the table's vectors, once it is ready; guarded by mu
-	ready bool       // the table is there; guarded by mu
+	size      atomic.Int64 // of the table's vectors; 0 = it is not known whether there is a table
 }
 
 var _ cache.Vectors = (*Vectors)(nil)
@@ -141,7 +137,7 @@ func (v *Vectors) Put(ctx context.Context, scope, id string, vector []float32, v
 		ON CONFLICT (namespace, id) DO UPDATE SET scope = excluded.scope, embedding = excluded.embedding, value = excluded.value, expires_at = excluded.expires_at`,
 		v.namespace, id, scope, literal(vector), value, max(ttl.Microseconds(), 1))
 	if v.gone(err) {
-		v.forget()
+		v.size.Store(0) // somebody has dropped it: the next one makes it again
 	}
 	v.sweep(ctx)
 	return wrap(err)

@@ -1,6 +1,7 @@
 package pgvector
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,76 +25,42 @@ const (
 	inPage = 1900
 )
 
-// known reports whether the table has been looked at.
-func (v *Vectors) known() bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.ready
-}
-
-// forget lets the next call look for the table again: somebody has dropped it.
-func (v *Vectors) forget() {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.ready = false
-}
-
-// look finds out about a table that is there. It is no error that there is none.
-func (v *Vectors) look(ctx context.Context) error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	size, err := v.describe(ctx, v.pool)
-	if err == nil && size > 0 {
-		v.size, v.ready = size, true
-	}
-	return wrap(err)
-}
-
 // prepare makes sure that the table is there and takes vectors of the size. It is tried again until it succeeds.
 func (v *Vectors) prepare(ctx context.Context, size int) error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
 	if size == 0 {
 		return errors.New("pgvector: the embedding has no numbers")
 	}
-	if !v.ready {
-		want := v.want
-		if want == 0 {
-			want = size
-		}
-		if err := v.establish(ctx, want); err != nil {
+	have := int(v.size.Load())
+	if have == 0 {
+		var err error
+		if have, err = v.establish(ctx, cmp.Or(v.want, size)); err != nil {
 			return err
 		}
-		v.ready = true
+		v.size.Store(int64(have))
 	}
-	if size != v.size {
-		return fmt.Errorf("pgvector: the embedding has %d numbers, the table's have %d: name another pgvector_table for another embedding model", size, v.size)
+	if size != have {
+		return fmt.Errorf("pgvector: the embedding has %d numbers, the table's have %d: name another pgvector_table for another embedding model", size, have)
 	}
 	return nil
 }
 
-// establish looks at the table, or makes it. The caller holds mu.
-func (v *Vectors) establish(ctx context.Context, size int) error {
-	return pgx.BeginFunc(ctx, v.pool, func(tx pgx.Tx) error {
-		// One replica works, the others wait: IF NOT EXISTS alone fails for one of two at once.
+// establish looks at the table, or makes it, and returns the size of its vectors.
+func (v *Vectors) establish(ctx context.Context, size int) (have int, err error) {
+	err = pgx.BeginFunc(ctx, v.pool, func(tx pgx.Tx) error {
+		// One works, the others wait: IF NOT EXISTS alone fails for one of two at once.
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(lock)); err != nil {
 			return wrap(err)
 		}
-		have, err := v.describe(ctx, tx)
-		if err != nil {
+		if have, err = v.describe(ctx, tx); err != nil || have > 0 {
 			return wrap(err)
 		}
-		if have == 0 {
-			if err := v.create(ctx, tx, size); err != nil {
-				return err
-			}
-			if have, err = v.describe(ctx, tx); err != nil {
-				return wrap(err)
-			}
+		if err := v.create(ctx, tx, size); err != nil {
+			return err
 		}
-		v.size = have
-		return nil
+		have, err = v.describe(ctx, tx)
+		return wrap(err)
 	})
+	return have, err
 }
 
 // querier is a pool or a transaction.

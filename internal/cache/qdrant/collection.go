@@ -30,29 +30,30 @@ func quantizationOf(m *setting.Map) quantization {
 	return nil
 }
 
-// prepare makes sure that the collection is there and takes vectors of the size. It is tried again until it succeeds.
+// prepare makes sure that the collection is there and takes vectors of the size. It is tried again until it succeeds; callers
+// do not wait for each other, since whoever is second finds what the first one made.
 func (v *Vectors) prepare(ctx context.Context, size int) error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if !v.ready {
-		if err := v.establish(ctx, size); err != nil {
+	have := int(v.size.Load())
+	if have == 0 {
+		var err error
+		if have, err = v.establish(ctx, size); err != nil {
 			return err
 		}
-		v.ready = true
+		v.size.Store(int64(have))
 	}
-	if size != v.size {
-		return fmt.Errorf("qdrant: the embedding has %d numbers, the collection's vectors have %d: set qdrant_semantic_cache_vector_size to %d and name a new collection", size, v.size, size)
+	if size != have {
+		return fmt.Errorf("qdrant: the embedding has %d numbers, the collection's vectors have %d: set qdrant_semantic_cache_vector_size to %d and name a new collection", size, have, size)
 	}
 	return nil
 }
 
-// establish looks at the collection, or makes it. The caller holds mu.
-func (v *Vectors) establish(ctx context.Context, size int) error {
+// establish looks at the collection, or makes it, and returns the size of its vectors.
+func (v *Vectors) establish(ctx context.Context, size int) (int, error) {
 	have, err := v.describe(ctx)
 	if absent(err) {
 		err = v.create(ctx, cmp.Or(v.want, size))
 		var answer *Error
-		if errors.As(err, &answer) && answer.Status == http.StatusConflict { // another replica was faster
+		if errors.As(err, &answer) && answer.Status == http.StatusConflict { // another was faster
 			err = nil
 		}
 		if err == nil {
@@ -60,20 +61,19 @@ func (v *Vectors) establish(ctx context.Context, size int) error {
 		}
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if have.Distance != "Cosine" {
-		return fmt.Errorf("qdrant: the collection measures %s, which is not Cosine: name a new collection", have.Distance)
+		return 0, fmt.Errorf("qdrant: the collection measures %s, which is not Cosine: name a new collection", have.Distance)
 	}
-	v.size = have.Size
-	// A replica that stopped in between may have left the collection without them; an index that is there is no error.
+	// One who stopped in between may have left the collection without them; an index that is there is no error.
 	for field, schema := range map[string]string{"namespace": "keyword", "scope": "keyword", "expires_at": "integer"} {
 		body := map[string]any{"field_name": field, "field_schema": schema}
 		if err := v.rest.call(ctx, http.MethodPut, v.path("/index?wait=true"), body, nil); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return have.Size, nil
 }
 
 // shape is what vectors a collection takes.
@@ -103,11 +103,4 @@ func (v *Vectors) create(ctx context.Context, size int) error {
 		body["quantization_config"] = v.quantized
 	}
 	return v.rest.call(ctx, http.MethodPut, v.path(""), body, nil)
-}
-
-// forget lets the next Put look for the collection again: somebody has dropped it.
-func (v *Vectors) forget() {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.ready = false
 }

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"sync"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
@@ -46,11 +45,8 @@ type Vectors struct {
 	oldSearch atomic.Bool  // the server has no /points/query
 	swept     atomic.Int64 // when points were swept last, in Unix milliseconds
 
-	want int // the size of vectors in a collection that is made; 0 = that of the first one
-
-	mu    sync.Mutex // held while the collection is looked at or made
-	size  int        // of the collection's vectors, once it is ready; guarded by mu
-	ready bool       // the collection is there; guarded by mu
+	want int          // the size of vectors in a collection that is made; 0 = that of the first one
+	size atomic.Int64 // of the collection's vectors; 0 = it is not known whether there is one
 }
 
 var _ cache.Vectors = (*Vectors)(nil)
@@ -129,7 +125,7 @@ func (v *Vectors) Put(ctx context.Context, scope, id string, vector []float32, v
 	}
 	err := v.rest.call(ctx, http.MethodPut, v.path("/points?wait=true"), map[string]any{"points": []point{p}}, nil)
 	if absent(err) {
-		v.forget()
+		v.size.Store(0) // somebody has dropped it: the next one makes it again
 	}
 	v.sweep(ctx)
 	return err
@@ -147,7 +143,7 @@ func (v *Vectors) uuid(id string) string {
 func (v *Vectors) Nearest(ctx context.Context, scope string, vector []float32, threshold float64) ([]byte, float64, error) {
 	hit, err := v.search(ctx, scope, vector, threshold-rounding)
 	if absent(err) {
-		v.forget()
+		v.size.Store(0)
 		return nil, 0, cache.ErrMiss
 	}
 	if err != nil {
@@ -190,7 +186,7 @@ func (v *Vectors) Flush(ctx context.Context) error {
 func (v *Vectors) remove(ctx context.Context, which any) error {
 	err := v.rest.call(ctx, http.MethodPost, v.path("/points/delete?wait=true"), which, nil)
 	if absent(err) {
-		v.forget()
+		v.size.Store(0)
 		return nil
 	}
 	return err

@@ -11,9 +11,7 @@ import (
 
 // prepare makes sure that there is an index of vectors of a size. It is tried again until it succeeds.
 func (v *Vectors) prepare(ctx context.Context, size int) error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.ready[size] {
+	if _, ready := v.ready.Load(size); ready {
 		return nil
 	}
 	err := v.redis.Do(ctx, "FT.CREATE", v.indexOf(size), "ON", "HASH", "PREFIX", 1, v.base(),
@@ -21,15 +19,8 @@ func (v *Vectors) prepare(ctx context.Context, size int) error {
 	if err != nil && !strings.Contains(strings.ToLower(err.Error()), "already exists") {
 		return explain(err)
 	}
-	v.ready[size] = true
+	v.ready.Store(size, true)
 	return nil
-}
-
-// forget lets the next Put make the index again: somebody has dropped it, or the server has lost it.
-func (v *Vectors) forget(size int) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	delete(v.ready, size)
 }
 
 // noIndex reports whether an error says that there is no such index, in the words of RediSearch and of valkey-search.

@@ -46,9 +46,7 @@ type Vectors struct {
 	namespace string
 	keys      string // what the keys of this namespace begin with
 	now       func() time.Time
-
-	mu    sync.Mutex
-	ready map[int]bool // the sizes of vectors whose index is there; guarded by mu
+	ready     sync.Map // the sizes of vectors (int) whose index is there
 }
 
 var _ cache.Vectors = (*Vectors)(nil)
@@ -62,7 +60,6 @@ func Open(settings *setting.Map, o redisconn.Options) (*Vectors, error) {
 		index:     settings.Text("redis_semantic_cache_index_name"),
 		namespace: settings.Text("namespace", "REDIS_NAMESPACE"),
 		now:       time.Now,
-		ready:     map[int]bool{},
 	}
 	if v.index == "" {
 		v.index = DefaultIndex
@@ -151,7 +148,7 @@ func (v *Vectors) Nearest(ctx context.Context, scope string, vector []float32, t
 		Params: map[string]any{"v": blob}, Return: []goredis.FTSearchReturn{{FieldName: fieldDistance}, {FieldName: fieldValue}}, DialectVersion: 2,
 	}).Result()
 	if noIndex(err) {
-		v.forget(size)
+		v.ready.Delete(size) // somebody has dropped it, or the server has lost it: the next Put makes it again
 		return nil, 0, cache.ErrMiss
 	}
 	if err != nil {

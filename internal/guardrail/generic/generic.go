@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 
-	"tollgate/internal/content"
 	"tollgate/internal/guardrail"
 	"tollgate/internal/guardrail/remote"
 	"tollgate/internal/secret"
@@ -239,71 +238,4 @@ func sameJSON(a, b []byte) bool {
 	one, err1 := json.Marshal(x)
 	two, err2 := json.Marshal(y)
 	return err1 == nil && err2 == nil && string(one) == string(two)
-}
-
-// toolCall is a tool call in OpenAI's form, as far as it is text.
-type toolCall struct {
-	Type     string `json:"type"`
-	Function struct {
-		Name      string `json:"name"`
-		Arguments string `json:"arguments"`
-	} `json:"function"`
-}
-
-func callOf(t *content.Text) toolCall {
-	c := toolCall{Type: "function"}
-	c.Function.Name, c.Function.Arguments = t.Name, t.Value
-	return c
-}
-
-func toolCalls(b *content.Body) []toolCall {
-	var out []toolCall
-	for i := range b.Texts {
-		if b.Texts[i].Kind == content.Arguments {
-			out = append(out, callOf(&b.Texts[i]))
-		}
-	}
-	return out
-}
-
-// message is a message in OpenAI's form, put together from its texts.
-type message struct {
-	Role      string     `json:"role"`
-	Content   any        `json:"content"` // a text, a list of parts, or null
-	ToolCalls []toolCall `json:"tool_calls,omitempty"`
-}
-
-type part struct {
-	Type string `json:"type"`
-	Text string `json:"text"`
-}
-
-// messages puts a chat's messages together again.
-func messages(b *content.Body) []message {
-	var out []message
-	at := -1
-	for i := range b.Texts {
-		t := &b.Texts[i]
-		if t.Role == "" || t.Kind == content.Definition {
-			continue
-		}
-		if t.Index != at || len(out) == 0 {
-			at = t.Index
-			out = append(out, message{Role: t.Role})
-		}
-		m := &out[len(out)-1]
-		if t.Kind == content.Arguments {
-			m.ToolCalls = append(m.ToolCalls, callOf(t))
-			continue
-		}
-		switch said := m.Content.(type) {
-		case nil:
-			m.Content = t.Value
-		case string:
-			m.Content = []part{{"text", said}, {"text", t.Value}}
-		case []part:
-			m.Content = append(said, part{"text", t.Value})
-		}
-	}
-	return out
 }

@@ -47,7 +47,7 @@ func TestCheck_request(t *testing.T) {
 	g := open(t, s, `,"headers":{"x-tenant":"os.environ/NOT_SET","x-static":"1"},"extra_headers":["x-request-id"],"additional_provider_specific_params":{"level":3}`)
 	chat := remotetest.Chat(t, `[{"role":"system","content":"Be kind."},
 		{"role":"user","content":[{"type":"text","text":"Look"},{"type":"image_url","image_url":{"url":"https://example.org/a.png"}},{"type":"text","text":"there"}]},
-		{"role":"assistant","content":"Yes","tool_calls":[{"id":"c1","type":"function","function":{"name":"find","arguments":"{\"q\":1}"}}]}]`,
+		{"role":"assistant","name":"helper","reasoning_content":"Hm","content":"Yes","tool_calls":[{"id":"c1","type":"function","function":{"name":"find","arguments":"{\"q\":1}"}}]}]`,
 		`"tools":[{"type":"function","function":{"name":"find","parameters":{"type":"object"}}}]`)
 	in := &guardrail.Input{
 		Phase: guardrail.PreCall, Content: chat, Extra: map[string]any{"level": 0, "mine": true},
@@ -61,11 +61,11 @@ func TestCheck_request(t *testing.T) {
 	}
 	call := s.Calls()[0]
 	want := `{
-		"texts": ["Be kind.", "Look", "there", "Yes", "{\"q\":1}"], "images": ["https://example.org/a.png"],
+		"texts": ["Be kind.", "Look", "there", "helper", "Hm", "Yes", "{\"q\":1}"], "images": ["https://example.org/a.png"],
 		"tools": [{"type":"function","function":{"name":"find","parameters":{"type":"object"}}}],
 		"tool_calls": [{"type":"function","function":{"name":"find","arguments":"{\"q\":1}"}}],
 		"structured_messages": [{"role":"system","content":"Be kind."},{"role":"user","content":[{"type":"text","text":"Look"},{"type":"text","text":"there"}]},
-			{"role":"assistant","content":"Yes","tool_calls":[{"type":"function","function":{"name":"find","arguments":"{\"q\":1}"}}]}],
+			{"role":"assistant","name":"helper","content":"Yes","tool_calls":[{"type":"function","function":{"name":"find","arguments":"{\"q\":1}"}}]}],
 		"request_data": {"user_api_key_hash":"hash","user_api_key_alias":"alias","user_api_key_user_id":"u","user_api_key_user_email":"u@example.org","user_api_key_team_id":"t",
 			"user_api_key_team_alias":"team","user_api_key_end_user_id":"e","user_api_key_org_id":"o"},
 		"request_headers": {"x-request-id":"r-1","authorization":"[present]","user-agent":"[present]"},

@@ -78,15 +78,15 @@ func readChecks(spec *guardrail.Spec) checks {
 				s.Fault("content_moderation", "%q is no category; %s are", name, strings.Join(categories, " and "))
 			}
 		}
-		unfit(spec, "content_moderation", "types", r.Types != nil, "actions", r.Actions != nil, "redaction", r.Redaction != "")
+		r.unfit(spec, "content_moderation", "categories")
 	}
 	if r, on := readRule(spec, "prompt_injection", none); on {
 		c.injection = &injectionCheck{threshold: *r.Threshold, action: readAction(spec, "prompt_injection", r.Action, "block", "log")}
-		unfit(spec, "prompt_injection", "categories", r.Categories != nil, "types", r.Types != nil, "actions", r.Actions != nil, "redaction", r.Redaction != "")
+		r.unfit(spec, "prompt_injection")
 	}
 	if r, on := readRule(spec, "pii", false); on {
 		c.personal = readPersonal(spec, r)
-		unfit(spec, "pii", "categories", r.Categories != nil)
+		r.unfit(spec, "pii", "types", "actions", "redaction")
 	}
 	if c.none() {
 		s.Fault("", "nothing is checked: turn on content_moderation, prompt_injection or pii")
@@ -143,11 +143,12 @@ func readAction(spec *guardrail.Spec, name, word string, allowed ...string) guar
 	return map[string]guardrail.Action{"mask": guardrail.Mask, "block": guardrail.Block, "log": guardrail.Allow}[word]
 }
 
-// unfit faults members that belong to another check; pairs are a name and whether it is given.
-func unfit(spec *guardrail.Spec, name string, pairs ...any) {
-	for i := 0; i < len(pairs); i += 2 {
-		if pairs[i+1].(bool) {
-			spec.Settings.Fault(name, "has no %s", pairs[i])
+// unfit faults members that belong to another check.
+func (r *rule) unfit(spec *guardrail.Spec, name string, fit ...string) {
+	given := map[string]bool{"categories": r.Categories != nil, "types": r.Types != nil, "actions": r.Actions != nil, "redaction": r.Redaction != ""}
+	for _, member := range slices.Sorted(maps.Keys(given)) {
+		if given[member] && !slices.Contains(fit, member) {
+			spec.Settings.Fault(name, "has no %s", member)
 		}
 	}
 }

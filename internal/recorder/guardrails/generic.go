@@ -52,6 +52,7 @@ func genericCheck(body []byte, refuse func(int, string) reply) reply {
 		ToolCalls []genericToolCall `json:"tool_calls"`
 		Messages  []struct {
 			Role      string            `json:"role"`
+			Name      string            `json:"name"`
 			Content   any               `json:"content"`
 			ToolCalls []genericToolCall `json:"tool_calls"`
 		} `json:"structured_messages"`

@@ -25,7 +25,7 @@ func Spec(t testing.TB, settings string, env map[string]string, phases ...guardr
 		t.Fatalf("settings: %v", err)
 	}
 	return guardrail.Spec{
-		Name: "guard", Phases: phases, Client: http.DefaultClient, Log: slog.New(slog.DiscardHandler),
+		Name: "guard", Phases: phases, Client: &http.Client{}, Log: slog.New(slog.DiscardHandler),
 		Settings: setting.New("guardrails[0].litellm_params", values, func(name string) string { return env[name] }),
 	}
 }

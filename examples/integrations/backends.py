@@ -1,0 +1,180 @@
+"""The real servers that demonstrations talk to, each installed by its script below test/setup at its first use.
+
+Where a service is to be had only from its vendor, a recorder plays it: test/integrations/recorders.
+"""
+
+import glob
+import json
+import os
+import secrets
+import shutil
+import subprocess
+from pathlib import Path
+
+from stage import ROOT, NotSo, Stage, ask, free_port
+
+
+def set_up(*scripts: str) -> None:
+    """Run scripts of test/setup, unless the caller of the demonstration has done so."""
+    if os.environ.get("TOLLGATE_DEMO_READY"):
+        return
+    for script in scripts:
+        if subprocess.run([ROOT / "test/setup" / script], cwd=ROOT).returncode:
+            raise NotSo(f"test/setup/{script} failed")
+
+
+class Redis:
+    """A Redis that keeps nothing on disk."""
+
+    def __init__(self, stage: Stage) -> None:
+        set_up("redis.sh")
+        self.port = free_port()
+        program = shutil.which("redis-server") or shutil.which("valkey-server")
+        arguments = [program, "--port", self.port, "--bind", "127.0.0.1", "--dir", stage.folder, "--save", ""]
+        self.process = stage.run("redis", arguments)
+        self.process.wait_for(lambda: "eady to accept connections" in self.process.said())
+        self.url = f"redis://127.0.0.1:{self.port}"
+
+
+class S3:
+    """SeaweedFS with its S3 gateway, which verifies signatures, and one bucket."""
+
+    def __init__(self, stage: Stage, bucket: str) -> None:
+        set_up("seaweedfs.sh")
+        self.access_key, self.secret_key, self.bucket = secrets.token_hex(10), secrets.token_hex(20), bucket
+        folder = stage.folder / "seaweedfs"
+        folder.mkdir()
+        who = {"name": "demo", "credentials": [{"accessKey": self.access_key, "secretKey": self.secret_key}], "actions": ["Admin"]}
+        (folder / "s3.json").write_text(json.dumps({"identities": [who]}))
+        self.port = free_port()
+        others = ["master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc", "s3.port.grpc"]
+        self.process = stage.run("seaweedfs", [
+            ROOT / ".cache/bin/weed", "-logtostderr=true", "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+            "-s3", "-s3.ip.bind=127.0.0.1", f"-s3.port={self.port}", f"-s3.config={folder}/s3.json", "-s3.iam=false",
+            "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.volumeSizeLimitMB=64", "-volume.max=100", "-master.telemetry=false",
+            *(f"-{name}={free_port()}" for name in others),
+        ])
+        self.url = f"http://127.0.0.1:{self.port}"
+        # 403 is what it has for a stranger once it works.
+        self.process.wait_for(lambda: ask(self.url + "/").status == 403)
+        self.process.wait_for(lambda: self.ask("PUT", f"/{bucket}").status in (200, 409))
+
+    def ask(self, method: str, path: str, query: str = ""):
+        """Make a signed call, by curl's own signer: none of the gateway's code is in it."""
+        command = ["curl", "--silent", "--write-out", "\n%{http_code}", "--aws-sigv4", "aws:amz:us-east-1:s3",
+                   "--user", f"{self.access_key}:{self.secret_key}", "--request", method, f"{self.url}{path}{query}"]
+        said = subprocess.run(command, capture_output=True, text=True, timeout=30).stdout
+        body, _, status = said.rpartition("\n")
+        return S3Reply(int(status or 0), body)
+
+    def keys(self) -> list[str]:
+        """The names of the bucket's objects."""
+        listed = self.ask("GET", f"/{self.bucket}", "?list-type=2").text
+        return [part.split("</Key>")[0] for part in listed.split("<Key>")[1:]]
+
+    def read(self, key: str) -> str:
+        return self.ask("GET", f"/{self.bucket}/{key}").text
+
+
+class S3Reply:
+    def __init__(self, status: int, text: str) -> None:
+        self.status, self.text = status, text
+
+
+class Qdrant:
+    """Qdrant's REST API before the engine of Qdrant's own Python client."""
+
+    def __init__(self, stage: Stage) -> None:
+        set_up("qdrant.sh")
+        self.api_key, port = secrets.token_hex(16), free_port()
+        python = ROOT / ".cache/python/test-integrations-qdrant/bin/python"
+        server = ROOT / "test/integrations/qdrant/server.py"
+        self.process = stage.run("qdrant", [python, server, "--port", port, "--path", stage.folder / "qdrant", "--api-key", self.api_key])
+        self.url = f"http://127.0.0.1:{port}"
+        self.process.wait_for(lambda: ask(self.url + "/").status == 401)
+
+
+class Postgres:
+    """A PostgreSQL that has the extension pgvector."""
+
+    def __init__(self, stage: Stage) -> None:
+        set_up("pgvector.sh")
+        own = str(ROOT / ".cache/pgvector")
+        found = glob.glob(own + "/share/postgresql/*/extension/vector.control") or glob.glob("/usr/share/postgresql/*/extension/vector.control")
+        newest = max(found, key=lambda path: int(Path(path).parts[-3]))
+        prefix = own if newest.startswith(own) else "/usr"
+        self.bin = Path(prefix) / "lib/postgresql" / Path(newest).parts[-3] / "bin"
+        folder = stage.folder / "postgres"
+        folder.mkdir()
+        # PostgreSQL does not run as root.
+        self.who = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
+        if self.who:
+            stage.folder.chmod(0o711)
+            shutil.chown(folder, "postgres", "postgres")
+        subprocess.run([self.bin / "initdb", "-D", folder / "data", "-U", "postgres", "-A", "trust", "--no-sync", "--locale=C", "-E", "UTF8"],
+                       check=True, capture_output=True, cwd="/", **self.who)
+        port = free_port()
+        self.process = stage.run("postgres", [
+            self.bin / "postgres", "-D", folder / "data", "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
+            "-c", "fsync=off", "-c", "dynamic_shared_memory_type=mmap"], **self.who)
+        self.url = f"postgres://postgres@127.0.0.1:{port}/postgres?sslmode=disable"
+        self.process.wait_for(lambda: self.query("SELECT 1") == "1")
+
+    def query(self, statement: str) -> str:
+        """Run a statement by psql and return what it printed."""
+        return subprocess.run([self.bin / "psql", self.url, "-qAtc", statement], capture_output=True, text=True, timeout=30).stdout.strip()
+
+
+class Presidio:
+    """Microsoft Presidio's own analyzer and anonymizer, by their HTTP routes."""
+
+    def __init__(self, stage: Stage) -> None:
+        set_up("presidio.sh")
+        port = free_port()
+        python = ROOT / ".cache/python/test-integrations-presidio/bin/python"
+        self.process = stage.run("presidio", [python, ROOT / "test/integrations/presidio/server.py", port])
+        self.url = f"http://127.0.0.1:{port}"
+        self.process.wait_for(lambda: ask(self.url + "/health").status == 200)
+
+
+class Recorders:
+    """Hosted services, played by recorders that refuse what the real ones would refuse."""
+
+    def __init__(self, stage: Stage, *kinds: str) -> None:
+        program = os.environ.get("RECORDERS_BIN")
+        if not program:
+            program = ROOT / "build/recorders"
+            subprocess.run(["go", "build", "-o", program, "./test/integrations/recorders"], cwd=ROOT, check=True)
+        self._process = stage.run("recorders", [program, *kinds])
+        self._where = json.loads(self._process.wait_for(lambda: "\n" in self._process.said() and self._process.said()))
+
+    def __getitem__(self, kind: str) -> "Recorder":
+        return Recorder(self._where[kind])
+
+    def end(self) -> None:
+        """End them. Anything that a real service would have refused is told, and ends the demonstration."""
+        if self._process.end():
+            raise NotSo("a recorder was asked what the real service would refuse:\n" + self._process.said().split("\n", 1)[1])
+
+
+class Recorder:
+    """One recorder: where it is, the key that it takes, and what came."""
+
+    def __init__(self, facts: dict) -> None:
+        self.facts, self.url, self.key = facts, facts["url"], facts["key"]
+
+    def state(self) -> dict:
+        return ask(self.url + "/_recorder").json
+
+    @property
+    def taken(self):
+        """What the service has taken: for guardrails the bodies of its calls."""
+        return self.state()["taken"]
+
+    def fail(self, status: int, times: int, retry_after: int = 0) -> None:
+        """Answer the next requests with a status."""
+        ask(self.url + "/_recorder/fail", "POST", {"status": status, "times": times, "retry_after": retry_after})
+
+    def forgive(self) -> None:
+        """Forget what was refused: it was what the demonstration is about."""
+        ask(self.url + "/_recorder/forgive", "POST")
