@@ -27,7 +27,8 @@ def demonstrate(stage: Stage) -> None:
     claim("Tokyo" not in json.dumps(span) and "Japan" not in json.dumps(span), "which has no texts, because the file says so", span["meta"]["output"])
     entry = eventually(lambda: helicone.taken, "Helicone gets a log")[0]
     claim("Tokyo" in json.dumps(entry["providerResponse"]), "Helicone has question and answer", entry["providerRequest"]["url"])
-    claim("two" in entry["providerRequest"]["meta"].values(), "with the caller's property", entry["providerRequest"]["meta"])
+    properties = entry["providerRequest"]["meta"]
+    claim(properties["Helicone-Property-Desk"] == "two", "with the caller's property", properties["Helicone-Property-Desk"])
     claim(reply.text == "Tokyo.", "and the caller has his answer", reply.text)
 
     say("Datadog limits the rate (429, Retry-After: 1); ten calls come.")

@@ -107,6 +107,8 @@ def ask(url: str, method: str = "GET", body=None, headers=None, timeout: float =
         connection.request(method, parts.path + ("?" + parts.query if parts.query else ""), body, headers)
         reply = connection.getresponse()
         return Reply(reply.status, {k.lower(): v for k, v in reply.getheaders()}, reply.read())
+    except (OSError, http.client.HTTPException) as error:
+        raise NotSo(f"{method} {url}: {error}") from error
     finally:
         connection.close()
 
@@ -130,19 +132,24 @@ class Process:
         """Wait until ready() is true. A program that ends before, or takes too long, is shown with what it said."""
         deadline = time.monotonic() + seconds
         while True:
-            with contextlib.suppress(OSError, http.client.HTTPException):
+            with contextlib.suppress(NotSo):
                 if found := ready():
                     return found
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise NotSo(f"{self.name} did not start:\n{self.said()[-3000:]}")
             time.sleep(0.05)
 
-    def end(self, how=signal.SIGTERM) -> int:
-        """End the program and return its status."""
+    def tell(self, how=signal.SIGTERM) -> None:
+        """Tell the program to end."""
         if self._process.poll() is None:
             self._process.send_signal(how)
+
+    def end(self, how=signal.SIGTERM) -> int:
+        """End the program and return its status. One that takes longer than five seconds is killed."""
+        self.tell(how)
+        if self._process.poll() is None:
             try:
-                self._process.wait(20)
+                self._process.wait(5)
             except subprocess.TimeoutExpired:
                 self._process.kill()
         return self._process.wait()
@@ -232,9 +239,14 @@ class Stage:
     def __enter__(self) -> "Stage":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, kind, *_) -> None:
+        for process in reversed(self._processes):
+            process.tell()
         for process in reversed(self._processes):
             process.end()
+        if kind is NotSo:
+            for process in self._processes:
+                print(f"\n--- the last that {process.name} said", *process.said().splitlines()[-12:], sep="\n")
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property

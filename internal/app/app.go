@@ -294,6 +294,9 @@ func (a *App) Close(ctx context.Context) error {
 	err := errors.Join(a.gw.Drain(ctx), a.rooms.close(ctx)) // without the lock: a reload may be under way
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if b := a.inForce.Load(); b != nil && b.cache != nil {
+		err = errors.Join(err, b.cache.cache.Close())
+	}
 	if a.lease != nil {
 		a.lease.Release()
 	}

@@ -18,15 +18,14 @@ import (
 
 // openedCache is the cache of a configuration. A reload that changes nothing of it keeps it, with what is in it.
 type openedCache struct {
-	cache   *cache.Cache
-	made    string // what it was made of
-	backend interface{ Close() error }
+	cache *cache.Cache
+	made  string // what it was made of
 }
 
 // retire closes the backend once no call uses it any more.
 func (o *openedCache) retire() {
 	if o != nil {
-		time.AfterFunc(time.Minute, func() { _ = o.backend.Close() })
+		time.AfterFunc(time.Minute, func() { _ = o.cache.Close() })
 	}
 }
 
@@ -85,9 +84,7 @@ func (a *App) openCache(b *built) {
 		b.leaveOut(path, err)
 		return
 	}
-	var backend interface{ Close() error } = store
 	if vectors != nil {
-		backend = vectors
 		if o.Semantic, err = b.semantic(settings, vectors); err != nil {
 			b.leaveOut(path, errors.Join(err, vectors.Close()))
 			return
@@ -98,7 +95,7 @@ func (a *App) openCache(b *built) {
 	for _, name := range settings.Unknown() {
 		b.warnSetting(path+"."+name, fmt.Sprintf("the cache %s has no such setting", kind))
 	}
-	b.cache = &openedCache{cache: cache.New(o), made: made, backend: backend}
+	b.cache = &openedCache{cache: cache.New(o), made: made}
 	b.probeCache(kind)
 }
 

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -331,4 +333,26 @@ func BenchmarkKey(b *testing.B) {
 			}
 		})
 	}
+}
+
+// FuzzControls: no header and no body makes controls fail other than by an *openai.ParseError.
+func FuzzControls(f *testing.F) {
+	f.Add(`{"ttl":1,"s-maxage":2,"no-cache":true,"namespace":"a"}`, `no-cache, max-age="5", s-maxage=9`)
+	f.Add(`true`, `=,,;`)
+	f.Fuzz(func(t *testing.T, body, header string) {
+		r, err := openai.ParseRequest(openai.OpChat, []byte(`{"model":"m","cache":`+body+`}`))
+		if err != nil {
+			return
+		}
+		c, err := readControls(r, http.Header{"Cache-Control": {header}})
+		var parse *openai.ParseError
+		if err != nil && !errors.As(err, &parse) {
+			t.Fatalf("%T: %v", err, err)
+		}
+		for _, d := range []*time.Duration{c.ttl, c.maxAge} {
+			if d != nil && (*d < 0 || *d > longestTTL) {
+				t.Errorf("%v", *d)
+			}
+		}
+	})
 }

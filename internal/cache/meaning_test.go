@@ -183,7 +183,7 @@ func TestMeaning_Cost(t *testing.T) {
 		"no text":              {openai.OpChat, `{"model":"m","messages":[{"role":"user","content":""}]}`, 0},
 		"instructions alone":   {openai.OpChat, `{"model":"m","messages":[{"role":"system","content":"x"}]}`, 0},
 		"too long":             {openai.OpChat, `{"model":"m","messages":[{"role":"user","content":"` + strings.Repeat("x", 41) + `"}]}`, 0},
-		"a look that is not":   {openai.OpChat, question(`,"cache":{"no-cache":true}`), 0},
+		"kept without a look":  {openai.OpChat, question(`,"cache":{"no-cache":true}`), 3},
 		"an embedding":         {openai.OpEmbedding, `{"model":"m","input":"x"}`, 0},
 		"a call for a ranking": {openai.OpRerank, `{"model":"m","query":"x","documents":["a"]}`, 0},
 	} {

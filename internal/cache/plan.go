@@ -72,7 +72,9 @@ func (c *Cache) Plan(call *Call) (*Plan, error) {
 		return p, nil
 	}
 	p.key = c.wholeKey(call, controls.namespace, p.tenant)
-	p.meaning = c.newMeaning(p)
+	if p.meaning = c.newMeaning(p); p.meaning == nil && c.o.Store == nil {
+		return nil, nil
+	}
 	return p, nil
 }
 
@@ -94,6 +96,9 @@ func (p *Plan) Spent() money.USD { return p.spent }
 // equal one that is under way.
 func (p *Plan) Lookup(ctx context.Context, waiting func()) *Found {
 	if !p.reads {
+		if p.meaning != nil {
+			p.meaning.embed(ctx, p) // for the entry that the answer becomes
+		}
 		return nil
 	}
 	found := p.share(ctx, waiting)

@@ -751,7 +751,7 @@ func TestWhatIsNotServedSaysSo(t *testing.T) {
 	for path, want := range map[string]struct {
 		status int
 		what   string
-	}{"/v1/responses": {501, "Responses API"}, "/cache/ping": {501, "caches"}, "/scim/v2/Users": {400, "SCIM"}, "/project/new": {400, "projects"}} {
+	}{"/v1/responses": {501, "Responses API"}, "/cache/settings": {501, "cache settings"}, "/scim/v2/Users": {400, "SCIM"}, "/project/new": {400, "projects"}} {
 		got := do(t, "POST", s.URL+path, "{}")
 		if got.status != want.status || !strings.Contains(got.errorField(t, "message").(string), want.what) {
 			t.Errorf("%s: %d %s", path, got.status, got.text)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"tollgate/internal/app"
+	"tollgate/internal/cache"
 	"tollgate/internal/callback"
 )
 
@@ -89,4 +90,39 @@ func toldGuarded(t *testing.T, kind, mode string) (*governed, <-chan heard) {
 			o.Integrations.Callbacks = map[string]callback.Opener{"capture": func(callback.Spec) (callback.Callback, error) { return capture{"capture", events}, nil }}
 		})
 	return g, events
+}
+
+// An answer out of the cache is guarded like one of the model's, and what is cached is what the model has said.
+func TestGuard_OfTheCache(t *testing.T) {
+	for _, kind := range []string{"mask", "wmask"} {
+		for _, stream := range []string{"", `,"stream":true`} {
+			g := guardedBy(t, "guardrails:\n"+
+				"  - {guardrail_name: in, litellm_params: {guardrail: mask, mode: pre_call, default_on: true}}\n"+
+				"  - {guardrail_name: out, litellm_params: {guardrail: "+kind+", mode: post_call}}\n", nil)
+			c := withCache(t, g.handler, cache.Options{})
+			times, _ := g.says("It is s-9.")
+			const named = `,"guardrails":["out"]`
+			for i, more := range []string{"", named, ""} { // s-1, s-2 ... are the same behind the mask
+				r := g.chat(t, masterKey, ask("hello s-"+string(rune('1'+i)), stream+more))
+				c.Settle()
+				said := r.text
+				if stream != "" {
+					said, _ = streamed(t, r.text)
+				}
+				want := "It is s-9."
+				if more == named {
+					want = "It is [SECRET]."
+				}
+				if r.status != 200 || !strings.Contains(said, want) {
+					t.Errorf("%s%s, call %d: %d %s", kind, stream, i, r.status, r.text)
+				}
+				if hit := r.header.Get("X-Litellm-Cache-Key") != ""; hit != (i > 0) {
+					t.Errorf("%s%s, call %d: hit %v", kind, stream, i, hit)
+				}
+			}
+			if times.Load() != 1 {
+				t.Errorf("the upstream was asked %d times", times.Load())
+			}
+		}
+	}
 }

@@ -69,7 +69,7 @@ func TestCache_Hit(t *testing.T) {
 	if times.Load() != 1 || second.text != first.text {
 		t.Errorf("upstream was asked %d times: %s, then %s", times.Load(), first.text, second.text)
 	}
-	for _, name := range []string{"X-Litellm-Model-Id", "X-Litellm-Model-Group", "X-Litellm-Model-Api-Base", "X-Tollgate-Served-Model", "X-Litellm-Key-Spend"} {
+	for _, name := range []string{"X-Litellm-Model-Id", "X-Litellm-Model-Group", "X-Litellm-Model-Api-Base", "X-Tollgate-Served-Model"} {
 		if first.header.Get(name) != second.header.Get(name) || second.header.Get(name) == "" {
 			t.Errorf("%s is %q, of a hit %q", name, first.header.Get(name), second.header.Get(name))
 		}

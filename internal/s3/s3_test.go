@@ -44,11 +44,6 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func TestSeaweedFS(t *testing.T) {
-	t.Parallel()
-	suite(t, testkit.SeaweedFS(t))
-}
-
 func TestMoto(t *testing.T) {
 	t.Parallel()
 	suite(t, testkit.Moto(t))

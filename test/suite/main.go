@@ -53,7 +53,8 @@ type group struct {
 
 func groups() []group {
 	return []group{
-		{"go", []string{"test/setup/go.sh", "test/setup/postgres.sh", "test/setup/redis.sh", "test/setup/litellm-schema.sh"}, raceTests},
+		{"go", []string{"test/setup/go.sh", "test/setup/postgres.sh", "test/setup/redis.sh", "test/setup/litellm-schema.sh",
+			"test/setup/moto.sh", "test/setup/qdrant.sh", "test/setup/pgvector.sh", "test/setup/redis-search.sh"}, raceTests},
 		{"openssl", []string{"test/setup/openssl.sh"}, goTests(".", "-tags=openssl", "./internal/provider/oci/auth/...")},
 		{"python", []string{"test/setup/python.sh"}, pythonTests},
 		{"node", []string{"test/setup/node.sh"}, nodeTests},

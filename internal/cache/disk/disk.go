@@ -47,9 +47,11 @@ type Store struct {
 
 var _ cache.Store = (*Store)(nil)
 
-// Open reads the settings disk_cache_dir, namespace, max_size_mb and ttl.
+// Open reads the settings disk_cache_dir, namespace, max_size_mb and default_in_memory_ttl.
 func Open(settings *setting.Map, log *slog.Logger) (*Store, error) {
-	o := Options{Dir: settings.Text("disk_cache_dir"), Namespace: settings.Text("namespace"), Log: log}
+	o := Options{
+		Dir: settings.Text("disk_cache_dir"), Namespace: settings.Text("namespace"), TTL: settings.Seconds("default_in_memory_ttl", DefaultTTL), Log: log,
+	}
 	if o.Dir == "" {
 		o.Dir = DefaultDir
 	}

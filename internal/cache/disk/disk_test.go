@@ -3,6 +3,7 @@ package disk_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,6 +22,7 @@ import (
 	"tollgate/internal/cache"
 	"tollgate/internal/cache/cachetest"
 	"tollgate/internal/cache/disk"
+	"tollgate/internal/setting"
 )
 
 func TestMain(m *testing.M) {
@@ -245,3 +247,26 @@ func TestKill(t *testing.T) {
 }
 
 func BenchmarkStore(b *testing.B) { cachetest.BenchStore(b, open(b, disk.Options{Dir: b.TempDir()})) }
+
+func TestOpen(t *testing.T) {
+	dir := t.TempDir()
+	read := func(values map[string]any) error {
+		values["disk_cache_dir"] = dir
+		_, err := disk.Open(setting.New("cache_params", values, nil), nil)
+		return err
+	}
+	if err := read(map[string]any{"max_size_mb": json.Number("5"), "namespace": "a", "default_in_memory_ttl": json.Number("60")}); err != nil {
+		t.Error(err)
+	}
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := read(map[string]any{"max_size_mb": json.Number("0")}); err == nil || !strings.HasPrefix(err.Error(), "cache_params.max_size_mb: ") {
+		t.Errorf("a cache of nothing: %v", err)
+	}
+	dir = file
+	if err := read(map[string]any{}); err == nil || !strings.HasPrefix(err.Error(), "cache_params.disk_cache_dir: ") {
+		t.Errorf("a file for a folder: %v", err)
+	}
+}

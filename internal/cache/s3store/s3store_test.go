@@ -66,28 +66,16 @@ func (w *world) open(t testing.TB, changes map[string]any, env map[string]string
 	return s
 }
 
-func TestSeaweedFS(t *testing.T) {
+func TestMoto(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, testkit.SeaweedFS(t))
-	gate := cachetest.NewGate(t, w.server.Addr) // SeaweedFS takes half a minute to stop and to start
+	w := newWorld(t, testkit.Moto(t))
+	gate := cachetest.NewGate(t, w.server.Addr)
 	w.values["s3_endpoint_url"] = "http://" + gate.Addr
 	cachetest.RunStore(t, cachetest.StoreWorld{
 		Open: func(t *testing.T, namespace string) cache.Store {
 			return w.open(t, map[string]any{"namespace": namespace}, nil)
 		},
-		Server: gate, Entries: 1100,
-	})
-	w.own(t)
-}
-
-func TestMoto(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, testkit.Moto(t))
-	cachetest.RunStore(t, cachetest.StoreWorld{
-		Open: func(t *testing.T, namespace string) cache.Store {
-			return w.open(t, map[string]any{"namespace": namespace}, nil)
-		},
-		Entries: 200, Largest: 1 << 20,
+		Server: gate, Entries: 200, Largest: 1 << 20,
 	})
 	w.own(t)
 }
@@ -199,8 +187,4 @@ func TestFaults(t *testing.T) {
 			}
 		})
 	}
-}
-
-func BenchmarkSeaweedFS(b *testing.B) {
-	cachetest.BenchStore(b, newWorld(b, testkit.SeaweedFS(b)).open(b, nil, nil))
 }

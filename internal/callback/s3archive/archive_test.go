@@ -69,11 +69,6 @@ func keys(t *testing.T, c *s3.Client) []string {
 	return list
 }
 
-func TestSeaweedFS(t *testing.T) {
-	t.Parallel()
-	suite(t, testkit.SeaweedFS(t))
-}
-
 func TestMoto(t *testing.T) {
 	t.Parallel()
 	suite(t, testkit.Moto(t))
