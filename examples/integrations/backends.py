@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -47,13 +48,16 @@ class S3:
         who = {"name": "demo", "credentials": [{"accessKey": self.access_key, "secretKey": self.secret_key}], "actions": ["Admin"]}
         (folder / "s3.json").write_text(json.dumps({"identities": [who]}))
         self.port = free_port()
-        others = ["master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc", "s3.port.grpc"]
+        others = {f"{part}.port{kind}": free_port() for part in ("master", "volume", "filer", "s3") for kind in ("", ".grpc")}
+        others["s3.port"] = self.port
+        stage.litter += [Path(f"/tmp/seaweedfs-{name.split('.')[0]}-grpc-{port}.sock") for name, port in others.items()]
         self.process = stage.run("seaweedfs", [
             ROOT / ".cache/bin/weed", "-logtostderr=true", "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
-            "-s3", "-s3.ip.bind=127.0.0.1", f"-s3.port={self.port}", f"-s3.config={folder}/s3.json", "-s3.iam=false",
+            "-s3", "-s3.ip.bind=127.0.0.1", f"-s3.config={folder}/s3.json", "-s3.iam=false",
             "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.volumeSizeLimitMB=64", "-volume.max=100", "-master.telemetry=false",
-            *(f"-{name}={free_port()}" for name in others),
+            *(f"-{name}={port}" for name, port in others.items()),
         ])
+        self.process.ending = signal.SIGKILL  # it would wait for ten seconds
         self.url = f"http://127.0.0.1:{self.port}"
         # 403 is what it has for a stranger once it works.
         self.process.wait_for(lambda: ask(self.url + "/").status == 403)

@@ -2,7 +2,6 @@
 """Archive of calls in S3, on SeaweedFS, which verifies signatures: objects by team and day, and a server that is away."""
 
 import json
-import signal
 
 from backends import S3
 from stage import HERE, Stage, claim, eventually, play, say
@@ -24,7 +23,7 @@ def demonstrate(stage: Stage) -> None:
     claim(stage.master_key not in json.dumps(stored) and key not in json.dumps(stored), "and no key")
 
     say("The server is away; three calls come; it comes back.")
-    s3.process.end(signal.SIGKILL)
+    s3.process.end()
     for n in range(3):
         claim(gateway.chat(f"What is {n} + {n}?", key=key).status == 200, f"call {n + 1} is answered")
     s3.process.start()

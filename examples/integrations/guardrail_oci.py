@@ -18,7 +18,7 @@ def demonstrate(stage: Stage) -> None:
     claim(reply.text == "Santiago.", "it is answered", reply.text)
     looks = simulator.requests("guardrails")
     claim(len(looks) == 2, "OCI has judged question and answer", f"{len(looks)} calls of applyGuardrails")
-    claim(all(r["status"] == 200 and r["headers"]["Authorization"].startswith("Signature") for r in looks), "with the signature that models get, which the simulator verified")
+    claim(all(r["status"] == 200 for r in looks), "signed as calls of models are: the simulator verifies it", looks[0]["target"])
 
     say("A prompt injection, and harmful content.")
     simulator.forget()

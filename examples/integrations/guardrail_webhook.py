@@ -26,7 +26,7 @@ class HouseRules(BaseHTTPRequestHandler):
             self.answer(401, {"error": "who are you"})
         elif any("moon base" in text for text in texts):
             self.answer(200, {"action": "BLOCKED", "blocked_reason": "the moon base is not discussed"})
-        elif asked["input_type"] == "response" and any("internal only" in text for text in texts):
+        elif asked["input_type"] == "response" and any("for internal use" in text for text in texts):
             self.answer(200, {"action": "BLOCKED", "blocked_reason": "answers must not say so"})
         elif texts != asked["texts"]:
             self.answer(200, {"action": "GUARDRAIL_INTERVENED", "texts": texts})
@@ -70,9 +70,9 @@ def demonstrate(stage: Stage) -> None:
 
     say("A stream whose answer ends with what answers must not say.")
     HouseRules.seen.clear()
-    reply = gateway.chat(f"Repeat exactly: {'the sea is wide and ' * 40}this is internal only", stream=True)
+    reply = gateway.chat(f"Repeat exactly: {'the sea is wide and ' * 40}this is for internal use", stream=True)
     looks = sum(s["input_type"] == "response" for s in HouseRules.seen)
-    claim("internal only" not in reply.body.decode(), "the words never reach the caller", f"{looks} looks at the answer")
+    claim("for internal use" not in reply.body.decode(), "the words never reach the caller", f"{looks} looks at the answer")
     claim("answers" in reply.error, "who is told why it ends", reply.error)
     claim(gateway.chat("Write a story of 200 words about a ship", stream=True).text.count(" ") > 150, "a harmless stream comes whole")
 

@@ -117,7 +117,7 @@ class Process:
     """A program that the demonstration has started."""
 
     def __init__(self, name: str, arguments: list, environment: dict, log: Path, **who) -> None:
-        self.name, self.log = name, log
+        self.name, self.log, self.ending = name, log, signal.SIGTERM
         self._arguments, self._options = [str(a) for a in arguments], {"env": environment, "stdin": subprocess.DEVNULL} | who
         self.start()
 
@@ -139,12 +139,12 @@ class Process:
                 raise NotSo(f"{self.name} did not start:\n{self.said()[-3000:]}")
             time.sleep(0.05)
 
-    def tell(self, how=signal.SIGTERM) -> None:
-        """Tell the program to end."""
+    def tell(self, how=None) -> None:
+        """Tell the program to end, by its own signal where none is given."""
         if self._process.poll() is None:
-            self._process.send_signal(how)
+            self._process.send_signal(how or self.ending)
 
-    def end(self, how=signal.SIGTERM) -> int:
+    def end(self, how=None) -> int:
         """End the program and return its status. One that takes longer than five seconds is killed."""
         self.tell(how)
         if self._process.poll() is None:
@@ -233,6 +233,7 @@ class Stage:
         self.binary = os.environ.get("TOLLGATE_BIN") or ROOT / "build/tollgate"
         self.master_key = "sk-" + secrets.token_hex(16)
         self.folder = Path(tempfile.mkdtemp(prefix="tollgate-demo-"))
+        self.litter: list[Path] = []  # files outside of the folder, which go with it
         self._processes: list[Process] = []
         self._simulator: Simulator | None = None
 
@@ -248,6 +249,8 @@ class Stage:
             for process in self._processes:
                 print(f"\n--- the last that {process.name} said", *process.said().splitlines()[-12:], sep="\n")
         shutil.rmtree(self.folder, ignore_errors=True)
+        for file in self.litter:
+            file.unlink(missing_ok=True)
 
     @property
     def simulator(self) -> Simulator:

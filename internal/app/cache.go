@@ -199,8 +199,8 @@ func (b *built) semantic(s *setting.Map, vectors cache.Vectors) (*cache.Semantic
 		Vectors: vectors, Model: model, Threshold: s.Number("similarity_threshold", 0), ByEndUser: s.Choice("semantic_cache_scope", "key", "end_user") == "end_user",
 		Timeout: s.Seconds("semantic_cache_embedding_timeout", 0), MostTokens: s.Int("semantic_cache_embedding_max_input_tokens", 0),
 	}
-	if out.Threshold < 0 || out.Threshold > 1 {
-		s.Fault("similarity_threshold", "must be between 0 and 1")
+	if s.Has("similarity_threshold") && (out.Threshold <= 0 || out.Threshold > 1) {
+		s.Fault("similarity_threshold", "must be above 0, which any two questions reach, and at most 1")
 	}
 	return out, s.Err()
 }

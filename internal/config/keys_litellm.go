@@ -35,7 +35,7 @@ var litellmSettings = section{
 		served("prompt_injection_params", mapping, "Settings of detect_prompt_injection."),
 		served("detect_secrets_config", mapping, "Settings of hide_secrets."),
 		served("forward_traceparent_to_llm_provider", boolean, "Send the trace context to upstreams.").defaults("false"),
-		served("enable_caching_on_provider_specific_optional_params", boolean, "Let parameters that OpenAI does not know be part of a cache key.").defaults("false"),
+		accepted("enable_caching_on_provider_specific_optional_params", boolean, "Let parameters that OpenAI does not know be part of a cache key; always so here."),
 		served("custom_prometheus_tags", texts, "Tags that become metric labels."),
 		served("prometheus_latency_buckets", list(number), "The buckets of latency metrics, in seconds."),
 		served("prometheus_emit_stream_label", boolean, "Tell streams apart in request metrics.").defaults("false"),

@@ -188,7 +188,6 @@ type LitellmSettings struct {
 
 	Cache             bool           `key:"cache"`
 	CacheParams       Values         `key:"cache_params"`
-	CacheExtraParams  bool           `key:"enable_caching_on_provider_specific_optional_params"`
 	DefaultMemoryTTL  *time.Duration `key:"default_in_memory_ttl"`
 	DefaultRedisTTL   *time.Duration `key:"default_redis_ttl"`
 	OldGuardrails     []any          `key:"guardrails"`
