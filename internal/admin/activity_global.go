@@ -39,13 +39,17 @@ func (a *API) globalActivityByModel(ctx context.Context, c *call, in globalActiv
 	return requestsByModel(lines), err
 }
 
-// cacheHits is GET /global/activity/cache_hits. No answer comes from a cache, so the hits are none.
+// cacheHits is GET /global/activity/cache_hits.
 func (a *API) cacheHits(ctx context.Context, c *call, in globalActivityRequest) (any, error) {
 	days, refused := in.days()
 	if refused != nil {
 		return nil, refused
 	}
 	lines, err := a.usage(ctx, c, over(days, ledger.ByKey, ledger.ByModel))
+	if err != nil {
+		return nil, err
+	}
+	hits, err := a.hits(ctx, c, days)
 	if err != nil {
 		return nil, err
 	}
@@ -56,12 +60,31 @@ func (a *API) cacheHits(ctx context.Context, c *call, in globalActivityRequest) 
 		if name == "" {
 			name = "Unnamed Key"
 		}
+		hit := hits[[2]string{line.Values[0], line.Values[1]}]
 		out = append(out, row{
 			"api_key": name, "call_type": nil, "model": line.Values[1], "total_rows": line.Metrics.Requests,
-			"cache_hit_true_rows": 0, "cached_completion_tokens": 0, "generated_completion_tokens": line.Metrics.CompletionTokens,
+			"cache_hit_true_rows": hit.calls, "cached_completion_tokens": hit.tokens, "generated_completion_tokens": line.Metrics.CompletionTokens - hit.tokens,
 		})
 	}
 	return out, err
+}
+
+// hitCount is what the cache has answered, by key and model.
+type hitCount struct{ calls, tokens int64 }
+
+// hits counts the answers of the cache.
+func (a *API) hits(ctx context.Context, c *call, days period) (map[[2]string]hitCount, error) {
+	q := ledger.RowQuery{CacheHit: "True", From: days.From, To: days.To}
+	if refused := c.ownRows(&q); refused != nil {
+		return nil, refused
+	}
+	out := map[[2]string]hitCount{}
+	return out, a.opts.Reports.Rows(ctx, q, func(r *ledger.Row) error {
+		key := [2]string{r.APIKey, r.Model}
+		h := out[key]
+		out[key] = hitCount{h.calls + 1, h.tokens + int64(r.CompletionTokens)}
+		return nil
+	})
 }
 
 // limitErrors walks over the calls of a model that upstreams, or the gateway, answered with 429.

@@ -135,7 +135,16 @@ func TestGlobalActivity(t *testing.T) {
 	get("/global/activity/exceptions").same(`{"daily_data":[{"date":"Nov 25","num_rate_limit_exceptions":1}],"sum_num_rate_limit_exceptions":1}`)
 	get("/global/activity/exceptions/deployment").same(
 		`[{"api_base":"https://oci.test","daily_data":[{"date":"Nov 25","num_rate_limit_exceptions":1}],"sum_num_rate_limit_exceptions":1}]`)
-	if rows := get("/global/activity/cache_hits").list(); len(rows) != 4 || rows[0]["cache_hit_true_rows"] != 0.0 {
+	w.book(booked("5", "cached", hours(1), func(c *record.Call) { c.CacheHit, c.CacheKey, c.Cost = true, "k", 0 }))
+	var hits, tokens, generated float64
+	rows := get("/global/activity/cache_hits").list()
+	for _, r := range rows {
+		hits, tokens = hits+r["cache_hit_true_rows"].(float64), tokens+r["cached_completion_tokens"].(float64)
+		if r["cache_hit_true_rows"] == 1.0 {
+			generated = r["generated_completion_tokens"].(float64)
+		}
+	}
+	if len(rows) != 5 || hits != 1 || tokens != 5 || generated != 0 {
 		t.Errorf("cache hits: %v", rows)
 	}
 	w.call(w.master, "GET", "/global/activity", nil).refused(400, "Please provide start_date and end_date")

@@ -62,6 +62,7 @@ type RowQuery struct {
 	Model, ModelID, ModelGroup, KeyAlias, ErrorCode string
 	ErrorMessage                                    string // part of it
 	Status                                          string
+	CacheHit                                        string // True: answered by the cache
 	MinSpend, MaxSpend                              *money.USD
 	From, To                                        time.Time // [From, To) of startTime
 	// Sort is startTime (default), spend, total_tokens or request_duration_ms; ties are broken by the call id.

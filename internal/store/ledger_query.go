@@ -125,6 +125,7 @@ func (s *Store) rowConditions(ctx context.Context, q ledger.RowQuery) (*conditio
 		{q.Model, `model = %s`},
 		{q.ModelID, `model_id = %s`},
 		{q.ModelGroup, `model_group = %s`},
+		{q.CacheHit, `cache_hit = %s`},
 		{q.ErrorCode, `metadata->'error_information'->>'error_code' = %s AND status = 'failure'`},
 	} {
 		if f.value == "" {

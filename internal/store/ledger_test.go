@@ -307,6 +307,7 @@ func TestRows_FilterAndCount(t *testing.T) { ledgerOn(t, store.Options{}, rowsAn
 
 func rowsAndCounts(t *testing.T, s *store.Store) {
 	calls := traffic().Calls(0, 500, 500)
+	calls[7].CacheHit, calls[7].CacheKey = true, "k"
 	write(t, s, calls)
 	one := calls[slices.IndexFunc(calls, func(c record.Call) bool { return c.Outcome == record.Success && c.EndUser != "" })]
 	refused := calls[slices.IndexFunc(calls, func(c record.Call) bool { return c.Outcome == record.Refused })]
@@ -326,6 +327,7 @@ func rowsAndCounts(t *testing.T, s *store.Store) {
 		"alias":   {KeyAlias: strings.ToUpper(one.KeyAlias[1:])},
 		"percent": {KeyAlias: "%"},
 		"code":    {ErrorCode: "429"},
+		"cached":  {CacheHit: "True"},
 		"message": {ErrorMessage: "budget HAS been"},
 		"spend":   {MinSpend: &low, MaxSpend: &high},
 		"time":    {From: noon.Add(7 * time.Minute), To: noon.Add(100*time.Minute + time.Second)},
@@ -384,7 +386,7 @@ func matches(r *ledger.Row, q ledger.RowQuery) bool {
 		{"request", q.RequestID}: r.RequestID, {"call", q.CallID}: r.CallID, {"session", q.SessionID}: r.SessionID, {"key", q.APIKey}: r.APIKey,
 		{"user", q.User}: r.User, {"team", q.TeamID}: r.TeamID, {"org", q.OrganizationID}: r.OrganizationID, {"end", q.EndUser}: r.EndUser,
 		{"model", q.Model}: r.Model, {"id", q.ModelID}: r.ModelID, {"group", q.ModelGroup}: r.ModelGroup, {"status", q.Status}: r.Status,
-		{"code", q.ErrorCode}: m.Error.Code,
+		{"code", q.ErrorCode}: m.Error.Code, {"cached", q.CacheHit}: r.CacheHit,
 	} {
 		if want[1] != "" && want[1] != is {
 			return false
