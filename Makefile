@@ -23,7 +23,7 @@ GITLEAKS := github.com/zricethezav/gitleaks/v8@v8.30.1
 MAX_SIZE := 40000000
 
 .PHONY: help demo build build-openssl image release test test-go test-soak test-openssl test-litellm test-live test-costs test-locus \
-  test-tutorials test-clients test-compose test-kubernetes check fmt vet tidy lint arch docs-check secrets fuzz bench docs docs-build docs-reference clean
+  test-tutorials test-clients test-compose test-kubernetes test-integrations check fmt vet tidy lint arch docs-check secrets fuzz bench bench-integrations docs docs-build docs-reference clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -84,6 +84,11 @@ test-clients: ## run the companions and other clients against the demo
 test-compose: ## bring up examples/oci with a real Docker engine and run test-live and test-costs through it (root)
 	@test/compose/run
 
+test-integrations: ## every integration against its real backend, SeaweedFS too, which takes minutes to build once
+	@test/setup/seaweedfs.sh && test/setup/moto.sh
+	@go test -count=1 -tags seaweedfs -run SeaweedFS ./internal/s3 ./internal/cache/s3store ./internal/callback/s3archive
+	@test/integrations/run
+
 test-kubernetes: ## install, upgrade, roll back and remove the chart on a real Kubernetes API (root)
 	@test/kubernetes/run
 
@@ -129,6 +134,9 @@ fuzz: ## run every fuzz target for FUZZTIME
 
 bench: ## measure the gateway against a reverse proxy (BENCH holds further options)
 	go run ./bench $(BENCH)
+
+bench-integrations: ## measure each guardrail, cache and callback on against off (BENCH holds further options)
+	go run ./bench/integrations $(BENCH)
 
 clean: ## remove what was built, the virtual environment included
 	rm -rf build .cache test/sdk/node/node_modules

@@ -230,6 +230,7 @@ var imports = []struct{ from, to, why string }{
 	{"guardrail", "setting", "a guardrail's own settings"},
 	{"guardrail/*", "content", "what guardrails judge"},
 	{"guardrail/*", "guardrail", "an implementation imports its seam"},
+	{"guardrail/*", "guardrail/detect", "one way of finding things of a known shape"},
 	{"guardrail/*", "guardrail/remote", "one way of calling vendors"},
 	{"guardrail/*", "openai", "requests and answers"},
 	{"guardrail/*", "secret", "keys are masked"},
@@ -281,6 +282,7 @@ var modules = []struct{ from, module, why string }{
 	{"cache/pgvector", "github.com/jackc/pgx/v5", "the driver of PostgreSQL"},
 	{"cache/redisconn", "github.com/redis/go-redis/v9", "the client of Redis and Valkey"},
 	{"cache/redisstore", "github.com/redis/go-redis/v9", "the client of Redis and Valkey"},
+	{"guardrail/contentfilter", "go.yaml.in/yaml/v3", "files of words and categories"},
 	{"guardrail/remote", "golang.org/x/sync", "pieces are judged side by side"},
 	{"telemetry", "github.com/prometheus/client_golang", "metrics"},
 }

@@ -51,7 +51,7 @@ def documented(folder):
     subprocess.run([f"{folder}/tollgate", "docs", str(pages)], check=True)
     known, labels = set(), set(FOREIGN_LABELS)
     for line in (pages / "metrics.md").read_text().splitlines():
-        row = re.match(r"\| `(tollgate_\w+)` \| (\w+) \| (.*?) \|", line)
+        row = re.match(r"\| `((?:tollgate|litellm)_\w+)` \| (\w+) \| (.*?) \|", line)
         if not row:
             continue
         name, kind = row[1], row[2]
@@ -61,8 +61,13 @@ def documented(folder):
 
 
 def dashboard():
-    """The queries of the dashboard, each with the panel's or the variable's name."""
-    board = json.loads((ROOT / "deploy/grafana/tollgate.json").read_text())
+    """The queries of the dashboards, each with the panel's or the variable's name."""
+    for name in ("tollgate", "litellm"):
+        yield from queries(json.loads((ROOT / f"deploy/grafana/{name}.json").read_text()))
+
+
+def queries(board):
+    """The queries of one dashboard."""
     for panel in board["panels"]:
         for target in panel.get("targets", []):
             yield panel["title"], target["expr"]
@@ -88,8 +93,8 @@ def alerts():
 def unknown(where, query, known, labels):
     """What a query names that does not exist."""
     bare = re.sub(r'"[^"]*"', '""', query)
-    for name in set(re.findall(r"\b(?:tollgate|process|go)_\w+|\bup\b", bare)):
-        if name not in known and not FOREIGN.match(name):
+    for name in set(re.findall(r"\b(?:tollgate|litellm|process|go)_\w+|\bup\b", bare)):
+        if name not in known | labels and not FOREIGN.match(name):
             yield f"{where}: no series {name}: {query}"
     inside = re.findall(r"\bby \(([^)]*)\)", bare)
     used = {label.strip() for text in inside for label in text.split(",")} | set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"", bare))

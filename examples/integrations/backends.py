@@ -10,9 +10,10 @@ import secrets
 import shutil
 import signal
 import subprocess
+import urllib.parse
 from pathlib import Path
 
-from stage import ROOT, NotSo, Stage, ask, free_port
+from stage import ROOT, Gateway, NotSo, Stage, ask, claim, free_port
 
 
 def set_up(*scripts: str) -> None:
@@ -50,23 +51,52 @@ class S3:
         self.port = free_port()
         others = {f"{part}.port{kind}": free_port() for part in ("master", "volume", "filer", "s3") for kind in ("", ".grpc")}
         others["s3.port"] = self.port
-        stage.litter += [Path(f"/tmp/seaweedfs-{name.split('.')[0]}-grpc-{port}.sock") for name, port in others.items()]
-        self.process = stage.run("seaweedfs", [
-            ROOT / ".cache/bin/weed", "-logtostderr=true", "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
-            "-s3", "-s3.ip.bind=127.0.0.1", f"-s3.config={folder}/s3.json", "-s3.iam=false",
-            "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.volumeSizeLimitMB=64", "-volume.max=100", "-master.telemetry=false",
-            *(f"-{name}={port}" for name, port in others.items()),
-        ])
+        stage.litter += [Path(f"/tmp/seaweedfs-{name.replace('.port', '').replace('.', '-')}-{port}.sock") for name, port in others.items()]
+        self.process = stage.run(
+            "seaweedfs",
+            [
+                ROOT / ".cache/bin/weed",
+                "-logtostderr=true",
+                "server",
+                f"-dir={folder}",
+                "-ip=127.0.0.1",
+                "-ip.bind=127.0.0.1",
+                "-s3",
+                "-s3.ip.bind=127.0.0.1",
+                f"-s3.config={folder}/s3.json",
+                "-s3.iam=false",
+                "-s3.port.iceberg=0",
+                "-s3.port.lance=0",
+                "-master.volumeSizeLimitMB=64",
+                "-volume.max=100",
+                "-master.telemetry=false",
+                *(f"-{name}={port}" for name, port in others.items()),
+            ],
+        )
         self.process.ending = signal.SIGKILL  # it would wait for ten seconds
         self.url = f"http://127.0.0.1:{self.port}"
         # 403 is what it has for a stranger once it works.
         self.process.wait_for(lambda: ask(self.url + "/").status == 403)
         self.process.wait_for(lambda: self.ask("PUT", f"/{bucket}").status in (200, 409))
+        # A new cluster takes some seconds until it stores the first object.
+        self.process.wait_for(lambda: self.ask("PUT", f"/{bucket}/ready").status == 200)
+        self.ask("DELETE", f"/{bucket}/ready")
 
     def ask(self, method: str, path: str, query: str = ""):
         """Make a signed call, by curl's own signer: none of the gateway's code is in it."""
-        command = ["curl", "--silent", "--write-out", "\n%{http_code}", "--aws-sigv4", "aws:amz:us-east-1:s3",
-                   "--user", f"{self.access_key}:{self.secret_key}", "--request", method, f"{self.url}{path}{query}"]
+        command = [
+            "curl",
+            "--silent",
+            "--write-out",
+            "\n%{http_code}",
+            "--aws-sigv4",
+            "aws:amz:us-east-1:s3",
+            "--user",
+            f"{self.access_key}:{self.secret_key}",
+            "--request",
+            method,
+            f"{self.url}{path}{query}",
+        ]
         said = subprocess.run(command, capture_output=True, text=True, timeout=30).stdout
         body, _, status = said.rpartition("\n")
         return S3Reply(int(status or 0), body)
@@ -77,7 +107,7 @@ class S3:
         return [part.split("</Key>")[0] for part in listed.split("<Key>")[1:]]
 
     def read(self, key: str) -> str:
-        return self.ask("GET", f"/{self.bucket}/{key}").text
+        return self.ask("GET", f"/{self.bucket}/{urllib.parse.quote(key)}").text
 
 
 class S3Reply:
@@ -104,7 +134,9 @@ class Postgres:
     def __init__(self, stage: Stage) -> None:
         set_up("pgvector.sh")
         own = str(ROOT / ".cache/pgvector")
-        found = glob.glob(own + "/share/postgresql/*/extension/vector.control") or glob.glob("/usr/share/postgresql/*/extension/vector.control")
+        found = glob.glob(own + "/share/postgresql/*/extension/vector.control") or glob.glob(
+            "/usr/share/postgresql/*/extension/vector.control"
+        )
         newest = max(found, key=lambda path: int(Path(path).parts[-3]))
         prefix = own if newest.startswith(own) else "/usr"
         self.bin = Path(prefix) / "lib/postgresql" / Path(newest).parts[-3] / "bin"
@@ -115,12 +147,33 @@ class Postgres:
         if self.who:
             stage.folder.chmod(0o711)
             shutil.chown(folder, "postgres", "postgres")
-        subprocess.run([self.bin / "initdb", "-D", folder / "data", "-U", "postgres", "-A", "trust", "--no-sync", "--locale=C", "-E", "UTF8"],
-                       check=True, capture_output=True, cwd="/", **self.who)
+        subprocess.run(
+            [self.bin / "initdb", "-D", folder / "data", "-U", "postgres", "-A", "trust", "--no-sync", "--locale=C", "-E", "UTF8"],
+            check=True,
+            capture_output=True,
+            cwd="/",
+            **self.who,
+        )
         port = free_port()
-        self.process = stage.run("postgres", [
-            self.bin / "postgres", "-D", folder / "data", "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
-            "-c", "fsync=off", "-c", "dynamic_shared_memory_type=mmap"], **self.who)
+        self.process = stage.run(
+            "postgres",
+            [
+                self.bin / "postgres",
+                "-D",
+                folder / "data",
+                "-p",
+                port,
+                "-c",
+                "listen_addresses=127.0.0.1",
+                "-c",
+                "unix_socket_directories=",
+                "-c",
+                "fsync=off",
+                "-c",
+                "dynamic_shared_memory_type=mmap",
+            ],
+            **self.who,
+        )
         self.url = f"postgres://postgres@127.0.0.1:{port}/postgres?sslmode=disable"
         self.process.wait_for(lambda: self.query("SELECT 1") == "1")
 
@@ -141,6 +194,76 @@ class Presidio:
         self.process.wait_for(lambda: ask(self.url + "/health").status == 200)
 
 
+class Collector:
+    """An OpenTelemetry Collector that takes OTLP and passes it on as OTLP/HTTP in JSON."""
+
+    def __init__(self, stage: Stage, to: str) -> None:
+        set_up("otelcol.sh")
+        http, grpc = free_port(), free_port()
+        config = stage.folder / "otelcol.yaml"
+        config.write_text(f"""
+receivers: {{otlp: {{protocols: {{http: {{endpoint: "127.0.0.1:{http}"}}, grpc: {{endpoint: "127.0.0.1:{grpc}"}}}}}}}}
+exporters: {{otlp_http: {{endpoint: "{to}", encoding: json, compression: none}}}}
+service:
+  telemetry: {{metrics: {{level: none}}}}
+  pipelines:
+    traces: {{receivers: [otlp], exporters: [otlp_http]}}
+    metrics: {{receivers: [otlp], exporters: [otlp_http]}}
+    logs: {{receivers: [otlp], exporters: [otlp_http]}}
+""")
+        self.http, self.grpc = f"http://127.0.0.1:{http}", f"http://127.0.0.1:{grpc}"
+        self.process = stage.run("otelcol", [ROOT / ".cache/bin/otelcol", "--config", config])
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until it takes spans: it refuses a GET by the status 405."""
+        self.process.wait_for(lambda: ask(self.http + "/v1/traces").status == 405)
+
+
+class Prometheus:
+    """A Prometheus that scrapes a gateway every second, with the alerts of deploy/prometheus."""
+
+    def __init__(self, stage: Stage, gateway: Gateway) -> None:
+        set_up("prometheus.sh")
+        folder = stage.folder / "prometheus"
+        folder.mkdir()
+        (folder / "key").write_text(gateway.key)
+        (folder / "prometheus.yml").write_text(f"""
+global: {{scrape_interval: 1s, evaluation_interval: 1s}}
+rule_files: [{ROOT}/deploy/prometheus/alerts.yml]
+scrape_configs:
+  - job_name: tollgate
+    authorization: {{credentials_file: {folder}/key}}
+    static_configs: [{{targets: ["{gateway.url.removeprefix("http://")}"]}}]
+""")
+        port = free_port()
+        self.process = stage.run(
+            "prometheus",
+            [
+                shutil.which("prometheus"),
+                f"--config.file={folder}/prometheus.yml",
+                f"--storage.tsdb.path={folder}/data",
+                f"--web.listen-address=127.0.0.1:{port}",
+                "--log.level=warn",
+            ],
+        )
+        self.url = f"http://127.0.0.1:{port}"
+        self.process.wait_for(lambda: ask(self.url + "/-/ready").status == 200)
+
+    def value(self, query: str) -> float:
+        """The value of a query that has one series, 0 where it has none."""
+        found = ask(f"{self.url}/api/v1/query?query={urllib.parse.quote(query)}").json
+        if found["status"] != "success":
+            raise NotSo(f"Prometheus refuses {query}: {found}")
+        result = found["data"]["result"]
+        return float(result[0]["value"][1]) if result else 0
+
+    def alerts(self) -> list[str]:
+        """The names of the alerts that it evaluates without an error."""
+        groups = ask(self.url + "/api/v1/rules").json["data"]["groups"]
+        return [rule["name"] for group in groups for rule in group["rules"] if rule["health"] == "ok"]
+
+
 class Recorders:
     """Hosted services, played by recorders that refuse what the real ones would refuse."""
 
@@ -156,9 +279,14 @@ class Recorders:
         return Recorder(self._where[kind])
 
     def end(self) -> None:
-        """End them. Anything that a real service would have refused is told, and ends the demonstration."""
-        if self._process.end():
-            raise NotSo("a recorder was asked what the real service would refuse:\n" + self._process.said().split("\n", 1)[1])
+        """End them, and claim that they have found nothing that a real service would refuse."""
+        status = self._process.end()
+        refused = self._process.said().split("\n", 1)[1].strip()
+        claim(
+            status == 0 and not refused,
+            "nothing came that the real services would refuse: keys, signatures, shapes, limits",
+            refused or None,
+        )
 
 
 class Recorder:
@@ -173,7 +301,8 @@ class Recorder:
     @property
     def taken(self):
         """What the service has taken: for guardrails the bodies of its calls."""
-        return self.state()["taken"]
+        taken = self.state()["taken"]
+        return {kind: found or [] for kind, found in taken.items()} if isinstance(taken, dict) else taken or []
 
     def fail(self, status: int, times: int, retry_after: int = 0) -> None:
         """Answer the next requests with a status."""

@@ -54,8 +54,17 @@ def demonstrate(stage: Stage) -> None:
     say("A question that the rules have nothing against.")
     reply = gateway.chat("What is the capital of Spain?")
     claim(reply.text == "Madrid.", "it is answered", reply.text)
-    claim(reply.headers["x-litellm-applied-guardrails"] == "house-rules", "the answer says who has looked at it", "x-litellm-applied-guardrails: house-rules")
+    claim(
+        reply.headers["x-litellm-applied-guardrails"] == "house-rules",
+        "the answer says who has looked at it",
+        "x-litellm-applied-guardrails: house-rules",
+    )
     claim([s["input_type"] for s in HouseRules.seen] == ["request", "response"], "the service saw the question and the answer")
+
+    say("The same once more: the answer is in the cache.")
+    reply = gateway.chat("What is the capital of Spain?")
+    claim(reply.hit, "it comes from there", reply.text)
+    claim(len(HouseRules.seen) == 4, "and the service has seen question and answer again: a hit passes nothing by")
 
     say("A question about the moon base.")
     simulator.forget()

@@ -42,13 +42,20 @@ def claim(holds, text: str, seen=None) -> None:
     print(f"  ok  {text}{shown}", flush=True)
 
 
-def eventually(probe, text: str, seconds: float = 20):
+def eventually(probe, text: str, seconds: float = 30):
     """Wait until probe() returns something that is true, and return it."""
     deadline = time.monotonic() + seconds
     while not (found := probe()):
         if time.monotonic() > deadline:
             raise NotSo(f"not so within {seconds:g} seconds: {text}")
         time.sleep(0.05)
+    return found
+
+
+def claim_soon(probe, text: str, seen=None, seconds: float = 30):
+    """Make a claim that may take its time to come true; return what probe() returned then."""
+    found = eventually(probe, text, seconds)
+    claim(True, text, seen)
     return found
 
 
@@ -59,6 +66,14 @@ def free_port() -> int:
         with socket.socket() as s, contextlib.suppress(OSError):
             s.bind(("127.0.0.1", port))
             return port
+
+
+def built() -> Path:
+    """The program, built from the repository."""
+    made = subprocess.run(["make", "--no-print-directory", "build"], cwd=ROOT, capture_output=True, text=True)
+    if made.returncode:
+        raise NotSo(f"make build failed:\n{made.stderr}")
+    return ROOT / "build/tollgate"
 
 
 class Reply:
@@ -85,6 +100,16 @@ class Reply:
         if "text/event-stream" not in self.headers.get("content-type", ""):
             return self.json["choices"][0]["message"]["content"]
         return "".join(c["delta"].get("content") or "" for e in self.events for c in e.get("choices", []))
+
+    @property
+    def hit(self) -> bool:
+        """Whether the answer came from a cache: only then the header is there."""
+        return "x-litellm-cache-key" in self.headers
+
+    @property
+    def cost(self) -> float:
+        """What the call cost, in dollars."""
+        return float(self.headers["x-litellm-response-cost"])
 
     @property
     def error(self) -> str:
@@ -194,6 +219,9 @@ class Gateway:
         arguments = [stage.binary, "serve", "--config", config, "--data-dir", self.data, "--port", "0"]
         self.process = stage.run(name, arguments, environment)
         self._find()
+        warned = [line for line in self.process.said().splitlines() if "level=WARN" in line and "configuration:" in line]
+        if warned:
+            raise NotSo("the gateway has something against the configuration:\n" + "\n".join(warned))
 
     def _find(self, after: int = 0) -> None:
         def address():
@@ -230,7 +258,7 @@ class Stage:
     """A temporary folder, and all that was started in it. Use it with `with`: at the end everything ends."""
 
     def __init__(self) -> None:
-        self.binary = os.environ.get("TOLLGATE_BIN") or ROOT / "build/tollgate"
+        self.binary = os.environ.get("TOLLGATE_BIN") or built()
         self.master_key = "sk-" + secrets.token_hex(16)
         self.folder = Path(tempfile.mkdtemp(prefix="tollgate-demo-"))
         self.litter: list[Path] = []  # files outside of the folder, which go with it

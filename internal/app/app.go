@@ -157,6 +157,11 @@ func (a *App) take(b *built) error {
 		b.lease.Release()
 		return err
 	}
+	if err := a.opts.Metrics.LiteLLM(b.litellmMetrics); err != nil {
+		b.lease.Release()
+		return err
+	}
+	a.tellAlerts(b)
 	a.keep(b)
 	a.settings.Store(settings)
 	a.rooms.budgets.Configure(a.budgetOptions(b.config))
@@ -169,9 +174,11 @@ func (a *App) take(b *built) error {
 		o := gateway.Options{
 			Version: a.opts.Version, RootPath: a.opts.RootPath, Log: a.log, Metrics: a.opts.Metrics,
 			Budgets: a.rooms.budgets, Limits: a.rooms.limits, Replica: a.replica, Pages: a.rooms.pages(), Decline: admin.Decline,
-			Credentials: a.credentials.Status, Callbacks: a.rooms.callbacks, Services: a.services,
+			Credentials: a.credentials.Status, Callbacks: a.rooms.callbacks, Services: a.services, Alerts: a.rooms.alerts,
 		}
 		a.opts.Metrics.Credentials(a.credentialSeries)
+		a.opts.Metrics.LiteLLMFigures(a.figures)
+		a.opts.Metrics.CallbackQueues(a.callbackQueues)
 		if a.rooms.ledger != nil {
 			o.Ledger, o.Counters = a.rooms.ledger, a.rooms.store
 			o.DatabaseAnswers = func() bool { return time.Since(a.rooms.store.LastSync()) < databaseSilence }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tollgate/internal/access"
+	"tollgate/internal/alert"
 	"tollgate/internal/callback"
 	"tollgate/internal/config"
 	"tollgate/internal/dispatch"
@@ -24,6 +25,7 @@ import (
 	"tollgate/internal/price"
 	"tollgate/internal/provider"
 	"tollgate/internal/record"
+	"tollgate/internal/telemetry"
 )
 
 // built is what one configuration became.
@@ -44,6 +46,10 @@ type built struct {
 	// teamCallbacks are the accounts that the operator has given to teams, by team id.
 	teamCallbacks map[string][]record.OwnCallback
 	probes        []Probe // of the integrations
+	// litellmMetrics are the series with LiteLLM's names; nil = they are off.
+	litellmMetrics *telemetry.LiteLLMOptions
+	alerts         *alert.Settings
+	router         *dispatch.Router // nil until snapshot has made it
 	// refused is true when something is wrong that calls must not be served with.
 	refused bool
 	found   config.Diagnostics // of deployments and prices
@@ -68,6 +74,8 @@ func (a *App) build(cfg *config.Config) (*built, error) {
 	a.openGuardrails(b)
 	a.openCallbacks(b)
 	a.openCache(b)
+	a.openMetrics(b)
+	a.openAlerts(b)
 	return b, nil
 }
 
@@ -88,6 +96,7 @@ func (a *App) snapshot(b *built) (*gateway.Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.router = router
 	tokens, err := a.tokens(b)
 	if err != nil {
 		return nil, err
@@ -111,11 +120,14 @@ func (a *App) snapshot(b *built) (*gateway.Snapshot, error) {
 		Health:             gateway.Health{Timeout: b.healthTimeout(), Parallel: deref(g.HealthCheckParallel), Details: g.HealthCheckDetails},
 		LogLevel:           a.level.String(),
 	}
+	s.Tracing = len(b.teamCallbacks) > 0 || slices.ContainsFunc(b.callbacks, func(c callback.Configured) bool { return showsTraces(c.Name) })
+	s.ForwardTraceparent = cfg.Litellm.ForwardTraceparent
 	s.Guardrails = b.guardrails
 	if b.cache != nil {
 		s.Cache = b.cache.cache
 	}
 	s.Callbacks = gateway.CallbackRules{Configured: len(b.callbacks) > 0, Insist: cfg.Litellm.DisableNoLog, Teams: b.teamCallbacks, Vars: a.callbackVars(b)}
+	s.Tracing, s.ForwardTraceparent = b.traces(), cfg.Litellm.ForwardTraceparent
 	accounting(s, cfg)
 	return s, nil
 }

@@ -217,6 +217,5 @@ func (a *App) noCache(kind string) string {
 
 // cacheObserver counts what the cache does.
 func (a *App) cacheObserver() cache.Observer {
-	o, _ := any(a.opts.Metrics).(cache.Observer)
-	return o
+	return cacheCounts{a.opts.Metrics}
 }

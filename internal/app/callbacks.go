@@ -65,6 +65,11 @@ func elsewhere(name string) bool {
 	return false
 }
 
+// showsTraces reports whether a callback shows the parts of a call as spans.
+func showsTraces(name string) bool {
+	return name == "otel" || name == "langfuse" || name == "langfuse_otel"
+}
+
 // openCallback opens one callback. vars, of a key or a team, replace the gateway's settings and environment.
 func (a *App) openCallback(b *built, name string, vars map[string]string) (callback.Callback, *bool, error) {
 	kind, path, values := name, "callback_settings."+name, map[string]any{}
@@ -113,10 +118,8 @@ func (b *built) choosesAddress(vars map[string]string) bool {
 		if name == "langfuse_host" && value == b.getenv("LANGFUSE_HOST") {
 			continue
 		}
-		for _, suffix := range [...]string{"_host", "_url", "_base", "_endpoint", "_site"} {
-			if strings.HasSuffix(name, suffix) {
-				return true
-			}
+		if callback.NamesAddress(name) {
+			return true
 		}
 	}
 	return false
@@ -133,6 +136,10 @@ func (b *built) callbackSettings(name string) map[string]any {
 		maps.Copy(out, l.DatadogParams.JSON())
 	case "datadog_llm_observability":
 		maps.Copy(out, l.DatadogLLMParams.JSON())
+	case "otel":
+		if b.config.Tollgate.LogOTel {
+			out["log_lines"] = true
+		}
 	case "langfuse", "langfuse_otel":
 		if len(l.LangfuseTags) > 0 {
 			out["langfuse_default_tags"] = textList(l.LangfuseTags)
@@ -161,7 +168,7 @@ func (a *App) tellCallbacks(b *built) error {
 		return a.rooms.callbacks.Swap(settings)
 	}
 	hub, err := callback.New(callback.Options{
-		Dir: a.opts.DataDir, MaxBytes: int64(b.config.Tollgate.CallbackQueueMB) << 20, Log: a.log, Open: a.openOwn, Resolve: a.resolveOwn,
+		Dir: a.opts.DataDir, MaxBytes: int64(b.config.Tollgate.CallbackQueueMB) << 20, Log: a.log, Open: a.openOwn, Resolve: a.resolveOwn, Observer: a.opts.Metrics,
 	}, settings)
 	if err != nil {
 		return fmt.Errorf("app: callbacks: %w", err)
@@ -234,4 +241,15 @@ func (a *App) metadataOf(ctx context.Context, kind, id string) (map[string]any, 
 	t := &account.Team{}
 	err := a.rooms.store.Get(ctx, id, t)
 	return t.Metadata, err
+}
+
+// traces reports whether a callback shows traces, so that calls note what they are made of.
+func (b *built) traces() bool {
+	for i := range b.callbacks {
+		switch b.callbacks[i].Name {
+		case "otel", "langfuse", "langfuse_otel":
+			return true
+		}
+	}
+	return false
 }

@@ -79,6 +79,9 @@ func (a *App) openGuardrail(b *built, path string, g *config.Guardrail) (guardra
 	if settings.Has("skip_system_message_in_guardrail") {
 		c.SkipSystem = new(settings.Flag("skip_system_message_in_guardrail", false))
 	}
+	if settings.Has("check_tool_definitions") {
+		c.Definitions = new(settings.Flag("check_tool_definitions", false))
+	}
 	open, ok := b.guardrailKinds[g.Params.Kind]
 	if !ok {
 		b.refuseSetting(params+".guardrail", fmt.Errorf("%s", a.noGuardrail(b, g.Params.Kind)))
@@ -198,14 +201,28 @@ func textList(list []string) []any {
 	return out
 }
 
-// maskedParams are the settings of a guardrail as they are shown: whatever may be a secret is masked.
+// maskedParams are the settings of a guardrail as they are shown: whatever may be a secret is masked, at any depth.
 func maskedParams(values map[string]any) map[string]any {
 	out := make(map[string]any, len(values))
 	for name, v := range values {
-		if config.SecretName(name) {
-			v = secret.Mask
-		}
-		out[name] = v
+		out[name] = maskedParam(name, v)
 	}
 	return out
+}
+
+func maskedParam(name string, value any) any {
+	if config.SecretName(name) || name == "headers" { // of a vendor's service, which tells who calls by them
+		return secret.Mask
+	}
+	switch v := value.(type) {
+	case map[string]any:
+		return maskedParams(v)
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = maskedParam("", v[i])
+		}
+		return out
+	}
+	return value
 }

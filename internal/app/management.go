@@ -25,7 +25,7 @@ func (a *App) adminOptions() admin.Options {
 	}
 	if s := a.rooms.store; s != nil {
 		o.Reports, o.Maintenance, o.Sync = s, s, a.rooms.ledger.Sync
-		o.Store = appliedStore{s, a.applied}
+		o.Store = alertingStore{appliedStore{s, a.applied}, a.rooms.alerts}
 		o.Reload = func(context.Context) error {
 			found, err := a.Reload()
 			if err != nil {

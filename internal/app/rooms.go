@@ -11,6 +11,7 @@ import (
 	"tollgate/internal/access"
 	"tollgate/internal/account"
 	"tollgate/internal/admin"
+	"tollgate/internal/alert"
 	"tollgate/internal/budget"
 	"tollgate/internal/callback"
 	"tollgate/internal/config"
@@ -40,6 +41,8 @@ type rooms struct {
 	sealer    *seal.Sealer // nil without a key to seal with
 	admin     *admin.API
 	jobs      *jobs.Group
+	holders   holders
+	alerts    *alert.Alerter
 
 	stop     context.CancelFunc // ends the watch
 	watching sync.WaitGroup
@@ -75,6 +78,7 @@ func (a *App) openRooms(ctx context.Context, cfg *config.Config) error {
 	r.limits = limit.New(counts, limit.Options{Log: a.log})
 	r.budgets.Start()
 	r.limits.Start()
+	a.startAlerts()
 	if err := a.openLedger(cfg); err != nil {
 		return err
 	}
@@ -158,7 +162,7 @@ func (a *App) truths(cfg *config.Config, zone *time.Location) (dollars, counts q
 
 func (a *App) budgetOptions(cfg *config.Config) budget.Options {
 	t := &cfg.Tollgate
-	o := budget.Options{Wait: t.BudgetWait, FailClosed: cfg.General.FailClosedBudget, Estimate: estimates(cfg)}
+	o := budget.Options{Alert: a.softBudget, Wait: t.BudgetWait, FailClosed: cfg.General.FailClosedBudget, Estimate: estimates(cfg)}
 	if t.BudgetWait == 0 {
 		o.Wait = -1
 	}
@@ -192,7 +196,7 @@ func (a *App) openLedger(cfg *config.Config) error {
 	}
 	l, err := ledger.Open(ledger.Options{
 		Spool: s, Sink: bookkeeper{r.store, r.budgets}, Policy: ledger.Policy(t.SpoolFull), Quarantine: quarantine, Log: a.log,
-		Dropped: func(c *record.Call) { r.budgets.Booked([]record.Call{*c}) }, Observer: a.opts.Metrics,
+		Dropped: func(c *record.Call) { r.budgets.Booked([]record.Call{*c}) }, Observer: ledgerWatch{a.opts.Metrics, r.alerts},
 	})
 	if err != nil {
 		return fmt.Errorf("app: %w", errors.Join(err, s.Close()))
@@ -316,6 +320,7 @@ func (r *rooms) close(ctx context.Context) error {
 	if r.ledger != nil {
 		errs = append(errs, r.ledger.Close(ctx))
 	}
+	errs = append(errs, r.alerts.Close(ctx))
 	if r.budgets != nil {
 		errs = append(errs, r.budgets.Close(ctx))
 	}

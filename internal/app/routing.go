@@ -69,7 +69,8 @@ func (a *App) routing(b *built) dispatch.Options {
 	o.OpenWildcard = a.openWildcard(b)
 	o.Log = a.log
 	o.Hooks.Cooldown = func(d *dispatch.Deployment, status int, cool time.Duration) {
-		a.opts.Metrics.CooledDown(d.Alias, d.Model)
+		a.opts.Metrics.CooledDown(d.Alias, b.metricsTarget(d), status)
+		a.rooms.alerts.CooledDown(d.Alias, d.Model, d.ID, b.metricsTarget(d).APIBase, status, cool)
 		a.log.Warn("deployment cools down", "model", d.Alias, "upstream", d.Model, "deployment", d.ID, "status", status, "for", cool)
 	}
 	return o

@@ -26,6 +26,7 @@ func (a *App) jobs(getenv func(string) string) []jobs.Job {
 			return err
 		}},
 		{Name: "retention", Every: time.Hour, Run: a.prune},
+		{Name: "spend reports", Every: 10 * time.Minute, Run: func(ctx context.Context) error { return a.rooms.alerts.ReportSpend(ctx, time.Now()) }},
 	}
 	// As LiteLLM: keys are rotated only where the operator wants it, since their holders must fetch the new value.
 	if on, _ := strconv.ParseBool(getenv("LITELLM_KEY_ROTATION_ENABLED")); on {

@@ -7,6 +7,7 @@ import (
 	"tollgate/internal/callback/helicone"
 	"tollgate/internal/callback/langsmith"
 	"tollgate/internal/callback/openmeter"
+	"tollgate/internal/callback/otel"
 	"tollgate/internal/callback/s3archive"
 )
 
@@ -21,6 +22,7 @@ func Callbacks() map[string]callback.Opener {
 		"helicone":                  helicone.Open,
 		"langsmith":                 langsmith.Open,
 		"openmeter":                 openmeter.Open,
+		"otel":                      otel.Open,
 		"s3":                        s3archive.Open,
 		"s3_v2":                     s3archive.Open,
 	}

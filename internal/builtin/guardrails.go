@@ -5,12 +5,19 @@ import (
 	"tollgate/internal/guardrail"
 	"tollgate/internal/guardrail/aporia"
 	"tollgate/internal/guardrail/azurecontentsafety"
+	"tollgate/internal/guardrail/bannedkeywords"
 	"tollgate/internal/guardrail/bedrock"
+	"tollgate/internal/guardrail/blockeduser"
+	"tollgate/internal/guardrail/bounds"
+	"tollgate/internal/guardrail/contentfilter"
 	"tollgate/internal/guardrail/generic"
+	"tollgate/internal/guardrail/hidesecrets"
 	"tollgate/internal/guardrail/lakera"
 	"tollgate/internal/guardrail/ocimoderation"
 	"tollgate/internal/guardrail/openaimoderation"
+	"tollgate/internal/guardrail/pii"
 	"tollgate/internal/guardrail/presidio"
+	"tollgate/internal/guardrail/promptinjection"
 	"tollgate/internal/provider"
 	"tollgate/internal/provider/oci"
 )
@@ -26,15 +33,22 @@ func Guardrails(getenv func(string) string, out *egress.Egress, lease *provider.
 		})
 	}
 	return map[string]guardrail.Opener{
-		"aporia":                 aporia.Open,
-		"azure/prompt_shield":    azurecontentsafety.OpenShield,
-		"azure/text_moderations": azurecontentsafety.OpenModeration,
-		"oci":                    ocimoderation.Opener(account),
-		"bedrock":                bedrock.Open,
-		"generic_guardrail_api":  generic.Open,
-		"lakera":                 lakera.OpenV1,
-		"lakera_v2":              lakera.Open,
-		"openai_moderation":      openaimoderation.Open,
-		"presidio":               presidio.Open,
+		"aporia":                  aporia.Open,
+		"azure/prompt_shield":     azurecontentsafety.OpenShield,
+		"azure/text_moderations":  azurecontentsafety.OpenModeration,
+		"banned_keywords":         bannedkeywords.Open,
+		"bedrock":                 bedrock.Open,
+		"blocked_user_check":      blockeduser.Open,
+		"detect_prompt_injection": promptinjection.Open,
+		"generic_guardrail_api":   generic.Open,
+		"hide-secrets":            hidesecrets.Open,
+		"lakera":                  lakera.OpenV1,
+		"lakera_v2":               lakera.Open,
+		"length":                  bounds.Open,
+		"litellm_content_filter":  contentfilter.Open,
+		"oci":                     ocimoderation.Opener(account),
+		"openai_moderation":       openaimoderation.Open,
+		"pii":                     pii.Open,
+		"presidio":                presidio.Open,
 	}
 }

@@ -3,9 +3,11 @@ package callback
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/url"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -288,8 +290,14 @@ func (h *Hub) encode() {
 	}
 }
 
-// tell puts a call into the queue of every callback that hears of it.
+// tell puts a call into the queue of every callback that hears of it. A call that cannot be told must not end all others.
 func (h *Hub) tell(c *record.Call) {
+	defer func() {
+		if p := recover(); p != nil { // its value may hold what a caller sent
+			h.o.Log.Error("panic while a call was told to callbacks", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			h.drop(DroppedDamaged)
+		}
+	}()
 	s := h.settings.Load()
 	e := encoder{call: c, settings: s}
 	failed := c.Outcome != record.Success

@@ -64,9 +64,12 @@ func ownHears(on string, failed bool) bool {
 
 // add puts a call into the queue of an account, which it opens where it is not.
 func (a *accounts) add(own *record.OwnCallback, e *encoder) {
-	label := own.Name + "/own"
-	one, reason, err := a.find(owner{own.Ref, own.Name})
+	one, reason, err := a.find(owner{own.Ref, own.Name}, own.Vars)
 	if err != nil || reason != "" {
+		label := own.Name + "/own"
+		if reason == DroppedOpen { // of any name that a tenant can think of
+			label = "own"
+		}
 		a.hub.o.Observer.CallbackDropped(label, reason, 1)
 		a.hub.dropped.warn("events of a key's or team's own callback are lost", 1, "callback", label, "reason", reason, "error", err)
 		return
@@ -92,8 +95,9 @@ func (one *account) note(vars map[string]string) {
 	one.target.Store(nil)
 }
 
-// find is the queue of an account, or the reason why there is none.
-func (a *accounts) find(o owner) (*account, string, error) {
+// find is the queue of an account, or the reason why there is none. One whose settings make no callback gets no queue: nothing
+// would ever leave it.
+func (a *accounts) find(o owner, vars map[string]string) (*account, string, error) {
 	if a.hub.o.Open == nil {
 		return nil, DroppedOpen, nil
 	}
@@ -108,6 +112,10 @@ func (a *accounts) find(o owner) (*account, string, error) {
 	if a.full {
 		return nil, DroppedEnd, nil
 	}
+	cb, err := a.hub.o.Open(o.Name, vars)
+	if err != nil {
+		return nil, DroppedOpen, err
+	}
 	if len(a.open) >= a.hub.o.MaxOwn && !a.evict() {
 		return nil, DroppedLimit, nil
 	}
@@ -116,27 +124,52 @@ func (a *accounts) find(o owner) (*account, string, error) {
 		return nil, DroppedOpen, err
 	}
 	one.used = now
+	one.note(vars)
+	one.mu.Lock()
+	one.target.Store(&cb)
+	one.mu.Unlock()
 	return one, "", nil
 }
 
-// evict closes the account that has not been used for longest and has nothing waiting. a.mu is held.
+// evict closes the account that has not been used for longest and has nothing waiting; where there is none, one that cannot
+// deliver, with what waits: else tenants with dead hosts would keep the others from having accounts. a.mu is held.
 func (a *accounts) evict() bool {
-	var oldest *account
-	var id string
+	var oldest, failing string
 	for key, one := range a.open {
-		if one.spool.Stats().Pending == 0 && (oldest == nil || one.used.Before(oldest.used)) {
-			oldest, id = one, key
+		if one.spool.Stats().Pending == 0 {
+			oldest = a.older(oldest, key)
+		} else if one.queue.stat().Err != nil {
+			failing = a.older(failing, key)
 		}
 	}
-	if oldest == nil {
+	id := oldest
+	if id == "" {
+		id = failing
+	}
+	one := a.open[id]
+	if one == nil {
 		return false
 	}
 	delete(a.open, id)
-	oldest.forget()
+	if id == failing {
+		one.cut() // else it would try once more
+		if one.spool.Durable() {
+			one.drop(DroppedLimit, int(one.spool.Stats().Pending), nil)
+		}
+	}
+	one.forget()
 	return true
 }
 
-// forget ends an account with which nothing waits, and takes its folder away.
+// older is which of two accounts has not been used for longer; than is "" for none.
+func (a *accounts) older(than, id string) string {
+	if than == "" || a.open[id].used.Before(a.open[than].used) {
+		return id
+	}
+	return than
+}
+
+// forget ends an account whose events nobody waits for, and takes its folder away.
 func (one *account) forget() {
 	one.finish()
 	<-one.done

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -191,12 +192,36 @@ func TestOwn_NotAllAtOnce(t *testing.T) {
 		b.mu.Unlock()
 		h.Emit(ownCall("more", "key:19", "s19"))
 		synctest.Wait()
-		h.Emit(ownCall("too many", "key:20", "s20")) // all three have something waiting
+		h.Emit(ownCall("too many", "key:20", "s20")) // all three have something waiting, and cannot deliver it
 		synctest.Wait()
-		if n := seen.lost("langfuse/own limit"); n != 1 {
-			t.Errorf("%d were counted as too many", n)
+		if n := seen.lost("langfuse/own limit"); n != 1 || !slices.Equal(b.got("s20"), []string{"too many"}) {
+			t.Errorf("%d of one that cannot deliver gave place; the new one got %v", n, b.got("s20"))
+		}
+		for i := range 100 { // names that open nothing take no place
+			c := ownCall("odd", fmt.Sprintf("key:odd%d", i), "")
+			c.Logging.Own[0].Name = fmt.Sprintf("odd%d", i)
+			h.Emit(c)
+		}
+		synctest.Wait()
+		if n := seen.lost("own unusable"); n != 100 || len(h.Stats()) != 3 {
+			t.Errorf("%d were counted, %d accounts are open", n, len(h.Stats()))
 		}
 		closeHub(t, h)
+	})
+}
+
+// A call that breaks what tells it is counted, and the next one is told.
+func TestHub_PanicWhileTelling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		seen, global := &counts{}, &sink{}
+		h := open(t, callback.Options{Open: func(string, map[string]string) (callback.Callback, error) { panic("odd") }, Observer: seen}, one("langfuse", global))
+		h.Emit(ownCall("1", "key:a", "alpha"))
+		h.Emit(call("2"))
+		synctest.Wait()
+		closeHub(t, h)
+		if n := seen.lost("all damaged"); n != 1 || !slices.Equal(global.got(), []string{"2"}) {
+			t.Errorf("%d were counted, and %v told", n, global.got())
+		}
 	})
 }
 
@@ -219,6 +244,8 @@ func TestOwned(t *testing.T) {
 		"of another's variables": {entry(map[string]any{"langfuse_secret_key": "os.environ/LITELLM_MASTER_KEY"}), want(map[string]string{"langfuse_secret_key": ""})},
 		"to a host of its own": {entry(map[string]any{"langfuse_secret_key": "os.environ/LANGFUSE_SECRET_KEY", "langfuse_host": "https://evil"}),
 			want(map[string]string{"langfuse_secret_key": "", "langfuse_host": "https://evil"})},
+		"to another callback's address": {entry(map[string]any{"helicone_api_key": "os.environ/HELICONE_API_KEY", "helicone_api_base": "https://evil"}),
+			want(map[string]string{"helicone_api_key": "", "helicone_api_base": "https://evil"})},
 		"a switch": {entry(map[string]any{"turn_off_message_logging": true}), want(map[string]string{"turn_off_message_logging": "true"})},
 		"a team's lists": {map[string]any{"callback_settings": map[string]any{"success_callback": []any{"langfuse", "datadog"}, "failure_callback": []any{"datadog", "otel"}, "callback_vars": map[string]any{"dd_site": "x"}}},
 			[]record.OwnCallback{
@@ -232,6 +259,22 @@ func TestOwned(t *testing.T) {
 				t.Error(d)
 			}
 		})
+	}
+}
+
+// What is sealed for one address opens for no other, whichever of a callback's variables says where that is.
+func TestDestination(t *testing.T) {
+	account := map[string]any{"dd_api_key": "k", "dd_site": "datadoghq.eu"}
+	was := callback.Destination(account)
+	for _, name := range []string{"dd_base_url", "dd_agent_host", "dd_agent_port", "helicone_api_base"} {
+		moved := maps.Clone(account)
+		moved[name] = "evil.example"
+		if callback.Destination(moved) == was || callback.Confidential(name, "evil.example") {
+			t.Errorf("%s does not count as an address", name)
+		}
+	}
+	if !callback.Confidential("dd_api_key", "k") {
+		t.Error("a key does not count as confidential")
 	}
 }
 

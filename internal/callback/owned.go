@@ -2,6 +2,7 @@ package callback
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -108,20 +109,28 @@ func TeamDefaults(value any, getenv func(string) string) (map[string][]record.Ow
 	return teams, nil
 }
 
-// destinations are variables that say where events go to.
-var destinations = []string{"langfuse_host", "langsmith_base_url", "dd_site", "dd_agent_host", "posthog_api_url"}
+// NamesAddress reports whether a variable of callback_vars says where events go to. It goes by the endings that the names of
+// all callbacks have in common, so that one that a callback learns to read is not forgotten here.
+func NamesAddress(name string) bool {
+	for _, ending := range [...]string{"_host", "_port", "_url", "_base", "_endpoint", "_site"} {
+		if strings.HasSuffix(name, ending) {
+			return true
+		}
+	}
+	return false
+}
 
 // Confidential reports whether a value of callback_vars is one that is stored sealed: not an address, a reference, nor a
 // switch.
 func Confidential(name, text string) bool {
-	return !slices.Contains(destinations, name) && !strings.HasPrefix(text, "os.environ/") && name != "turn_off_message_logging" && name != "litellm_disabled_callbacks"
+	return !NamesAddress(name) && !strings.HasPrefix(text, "os.environ/") && name != "turn_off_message_logging" && name != "litellm_disabled_callbacks"
 }
 
 // Destination tells where callback_vars say that events go to, "" where they say nothing.
 func Destination(values map[string]any) string {
 	var b strings.Builder
-	for _, name := range destinations {
-		if text, _ := asText(values[name]); text != "" {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if text, _ := asText(values[name]); text != "" && NamesAddress(name) {
 			b.WriteString(name + "=" + text + ";")
 		}
 	}
@@ -148,7 +157,7 @@ func (v Vars) read(values map[string]any) map[string]string {
 			if prefix, _, _ := strings.Cut(name, "_"); v.Getenv != nil && destination == "" && strings.HasPrefix(variable, strings.ToUpper(prefix)+"_") {
 				text = v.Getenv(variable)
 			}
-		} else if v.Open != nil && !slices.Contains(destinations, name) {
+		} else if v.Open != nil && !NamesAddress(name) {
 			var err error
 			if text, err = v.Open(destination, text); err != nil {
 				continue // the account cannot be opened without it, which is counted and logged

@@ -1,10 +1,12 @@
 package callback
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 
@@ -160,11 +162,11 @@ func usageObject(c *record.Call) json.RawMessage {
 // fillMetadata fills in who called and what they said.
 func (p *Payload) fillMetadata(c *record.Call, rules Rules) {
 	m := &p.Metadata
-	m.SpendLogs, m.Requester = object(c.Metadata), withoutCredentials(c.RequestMetadata)
+	m.SpendLogs, m.Requester = withoutCredentials(c.Metadata), withoutCredentials(c.RequestMetadata)
 	m.RequesterIP, m.UserAgent, m.RequesterHeaders = c.ClientIP, c.UserAgent, maps.Clone(c.RequesterHeaders)
 	m.AppliedGuardrails = []string{}
 	for i := range c.Guardrails {
-		if c.Guardrails[i].Status != "not_run" {
+		if c.Guardrails[i].Status != "not_run" && !slices.Contains(m.AppliedGuardrails, c.Guardrails[i].Name) { // one entry for each mode
 			m.AppliedGuardrails = append(m.AppliedGuardrails, c.Guardrails[i].Name)
 		}
 	}
@@ -186,13 +188,33 @@ func object(raw []byte) json.RawMessage {
 // credential tells the names of members that hold what must not be told.
 var credential = regexp.MustCompile(`(?i)(api_?key|secret|password|passwd|authorization|access_?token|auth_?token|cookie|private_?key|credential)`)
 
-// withoutCredentials is an object without the members that are named like a credential; null when there is no object.
+// withoutCredentials is an object without the members, at any depth, that are named like a credential; null when there is no
+// object.
 func withoutCredentials(raw []byte) json.RawMessage {
-	members, err := jsonscan.Object(raw, nil)
+	raw = object(raw)
+	if !credential.Match(raw) && bytes.IndexByte(raw, '\\') < 0 {
+		return raw
+	}
+	text, err := plainJSON(withoutNamed(decode(raw)))
 	if err != nil {
 		return nil
 	}
-	return jsonscan.Splice(raw, members, nil, credential.Match).Bytes()
+	return object(text)
+}
+
+func withoutNamed(tree any) any {
+	switch v := tree.(type) {
+	case map[string]any:
+		maps.DeleteFunc(v, func(name string, _ any) bool { return credential.MatchString(name) })
+		for name := range v {
+			v[name] = withoutNamed(v[name])
+		}
+	case []any:
+		for i := range v {
+			v[i] = withoutNamed(v[i])
+		}
+	}
+	return tree
 }
 
 func orEmpty(list []string) []string {

@@ -216,3 +216,14 @@ func FuzzRedactedAnswer(f *testing.F) {
 		}
 	})
 }
+
+// Credentials are left out of metadata wherever they stand, and however their name is written.
+func TestNewEvent_CredentialsInMetadata(t *testing.T) {
+	c := call("1")
+	c.RequestMetadata = []byte(`{"big":12345678901234567890,"deep":[{"x":{"pass\u0077ord":"sk-hidden"}}]}`)
+	c.Metadata = []byte(`{"run":{"secret_key":"sk-hidden","n":1}}`)
+	m := callback.NewEvent(c, callback.Rules{}).Payload.Metadata
+	if got, want := string(m.Requester)+string(m.SpendLogs), `{"big":12345678901234567890,"deep":[{"x":{}}]}{"run":{"n":1}}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}

@@ -190,15 +190,59 @@ func metricTable() (string, error) {
 	m := telemetry.NewMetrics()
 	m.CallStarted()
 	for _, priced := range []bool{true, false} {
-		m.CallEnded("alias", &record.Call{Outcome: record.Success, Status: http.StatusOK, UsageKnown: true, CostKnown: priced})
+		m.CallEnded("alias", &record.Call{Outcome: record.Success, Status: http.StatusOK, UsageKnown: true, CostKnown: priced, Guardrails: []record.Guardrail{{Name: "guardrail", Mode: "pre_call", Status: "success"}}})
 	}
 	m.Reloaded(true)
-	m.CooledDown("alias", "upstream")
+	m.CooledDown("alias", &telemetry.Target{Model: "upstream"}, http.StatusServiceUnavailable)
+	m.CacheLookup("hit")
+	m.CacheBackend("get", "answered")
+	m.CallbackDelivered("callback", 1)
+	m.CallbackDropped("callback", "full", 1)
+	m.CallbackQueues(func() []telemetry.Queue { return []telemetry.Queue{{Name: "callback"}} })
+	m.Alert("type", "sent")
+	if err := m.LiteLLM(&telemetry.LiteLLMOptions{}); err != nil {
+		return "", err
+	}
 	m.Credentials(func() []telemetry.Credential { return []telemetry.Credential{{Principal: "instance_principal"}} })
 	var page pageWriter
 	m.Handler().ServeHTTP(&page, pageRequest("/metrics"))
-	return readMetrics(&page.body)
+	ours, err := readMetrics(&page.body)
+	return ours + "\n" + litellmTable(), err
 }
+
+// litellmTable lists the series with LiteLLM's names.
+func litellmTable() string {
+	t := table{head: []string{"Metric", "Type", "Labels", "Meaning"}}
+	all := telemetry.LiteLLMTable()
+	slices.SortFunc(all, func(a, b telemetry.Series) int { return strings.Compare(a.Name, b.Name) })
+	coded := func(names []string) string {
+		var list []string
+		for _, n := range names {
+			list = append(list, code(n))
+		}
+		return strings.Join(list, " ")
+	}
+	for _, s := range all {
+		help := s.Help
+		if len(s.Optional) > 0 {
+			help += " Where include_labels asks for them: " + coded(s.Optional) + "."
+		}
+		t.add(code(s.Name), s.Type, coded(s.Labels), help)
+	}
+	return litellmIntro + "\n" + t.String() + "\n" + litellmAbsent + coded(telemetry.LiteLLMAbsent()) + ".\n"
+}
+
+const litellmIntro = `## Series with LiteLLM's names
+
+They are there while ` + "`prometheus`" + ` is among ` + "`litellm_settings.callbacks`, `success_callback` or `failure_callback`" + `, or ` + "`prometheus_metrics_config`" + ` is set.
+A label without a value is ` + "`None`" + `; so is ` + "`end_user`" + ` unless ` + "`enable_end_user_cost_tracking_prometheus_only`" + ` is set, and ` + "`requested_model`" + ` for a name that is no
+alias. Each caller, model and result has series of its own, 10,000 combinations at most; calls of further ones are counted under ` + "`other`" + `, and in
+` + "`tollgate_metrics_folded_calls_total`" + `. Budgets are shown of keys, teams, organisations and users that have called, and with
+` + "`prometheus_initialize_budget_metrics`" + ` of all keys and teams with a budget of their own; they are at most 15 seconds old.
+` + "`prometheus_metrics_config`" + ` may name a counter with or without ` + "`_total`" + `.
+`
+
+const litellmAbsent = `LiteLLM has these, Tollgate has not; a configuration that selects them is served, with a warning: `
 
 // sample finds the name and the labels of a sample of Prometheus' text format.
 var sample = regexp.MustCompile(`^(\w+)\{([^}]*)\}`)

@@ -57,7 +57,7 @@ type Body struct {
 
 	src    []byte
 	places []place // of Texts, one for one
-	probs  []place // of logprobs, which repeat the text of their choice
+	again  []place // of what repeats the text of its choice: logprobs, an upstream's citations
 	pieces bool    // of a chunk: arguments are JSON only when they are put together
 }
 

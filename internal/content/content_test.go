@@ -78,6 +78,18 @@ func TestRequest_Texts(t *testing.T) {
 		{"prompts", openai.OpCompletion, `{"prompt":["p","q"]}`, []string{"text||prompt||p", "text||prompt||q"}},
 		{"input", openai.OpEmbedding, `{"input":["a","",{"type":"text","text":"b"}]}`, []string{"text||input||a", "text||input||b"}},
 		{"rerank", openai.OpRerank, `{"query":"q","documents":["d",{"text":"e","title":"t"}]}`, []string{"text||query||q", "text||documents||d", "text||documents||e", "text||documents||t"}},
+		{"a document's own members", openai.OpRerank, `{"query":"q","documents":[{"type":"t","text":"d"}]}`, []string{"text||query||q", "text||documents||t", "text||documents||d"}},
+		{"the words of a schema", openai.OpChat, `{"messages":[],"tools":[{"type":"function","function":{"name":"f","parameters":{"title":"t","properties":{"enum":{"type":"string","enum":["e1","e2"],"default":"d"},
+			"b":{"const":"c","examples":["x"]}}}}}]}`,
+			[]string{"definition|system|tools||t", "definition|system|tools||e1", "definition|system|tools||e2", "definition|system|tools||d", "definition|system|tools||c", "definition|system|tools||x"}},
+		{"an upstream's own members", openai.OpChat, `{"messages":[],"preamble":"p","chatHistory":[{"role":"r","message":"m"}],"allowed_openai_params":["chatHistory"],"top_k":5,"service_tier":"auto",
+			"web_search_options":{"user_location":{"city":"c"}},"metadata":{"a":"b"}}`,
+			[]string{"text||preamble||p", "text||chatHistory||r", "text||chatHistory||m", "text||web_search_options||c"}},
+		{"members of messages and of parts that an upstream may read", openai.OpChat,
+			`{"messages":[{"role":"user","tool_call_id":"1","parts":[{"text":"p"}],"content":[{"type":"image_url","image_url":{"url":"u","alt":"a"},"caption":"c"},{"type":"file","file":{"filename":"f","file_data":"data:"},"text":"t"}]}]}`,
+			[]string{"text|user|parts||p", "text|user|content||a", "text|user|content||c", "text|user|content||f", "text|user|content||t"}},
+		{"extra_body", openai.OpChat, `{"messages":[],"extra_body":{"preambleOverride":"p","top_k":5,"reasoning_effort":"low","chat_template":"{{x}}"}}`,
+			[]string{"text||preambleOverride||p", "text||chat_template||{{x}}"}},
 		{"nothing", openai.OpChat, `{"messages":null}`, nil},
 		{"escapes", openai.OpCompletion, `{"prompt":"\u00e9\ud83d\ude00\""}`, []string{`text||prompt||é😀"`}},
 	}
@@ -190,6 +202,15 @@ func TestWith(t *testing.T) {
 	}
 }
 
+// Citations repeat what they cite.
+func TestWith_Citations(t *testing.T) {
+	b := reply(t, openai.OpChat, `{"choices":[{"message":{"content":"secret","provider_specific_fields":{"citations":[{"text":"secret"}]}}}]}`)
+	got, err := b.With([]string{"[M]"})
+	if want := `{"choices":[{"message":{"content":"[M]","provider_specific_fields":null}}]}`; err != nil || string(got) != want {
+		t.Errorf("%s, %v", got, err)
+	}
+}
+
 // Logprobs repeat a text token by token: where the text was masked they would tell it.
 func TestWith_Logprobs(t *testing.T) {
 	b := reply(t, openai.OpChat, `{"choices":[{"index":0,"message":{"content":"secret"},"logprobs":{"content":[{"token":"secret"}]}},{"index":1,"message":{"content":"fine"},"logprobs":{"content":[{"token":"fine"}]}}]}`)
@@ -272,5 +293,24 @@ func BenchmarkRequest400kB(b *testing.B) {
 		if _, err := content.Request(r); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// Arguments are shown as whoever reads their JSON sees them.
+func TestUnescaped(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"a":"\u0073ecret"}`: `{"a":"secret"}`, `{"a":"\\u0073"}`: `{"a":"\\u0073"}`, `{"a":"\u0022\u005c\n\u000a"}`: `{"a":"\u0022\u005c\n\u000a"}`,
+		`{"a":"\ud83d\ude00 \ud83d"}`: `{"a":"😀 \ud83d"}`, `{"a":"https:\/\/e"}`: `{"a":"https://e"}`, `no \u0073 JSON`: `no \u0073 JSON`,
+	} {
+		if got := content.Unescaped(text); got != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
+	}
+	b := request(t, openai.OpChat, `{"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":"{\"a\":\"\\u0073ecret\"}"}}]}]}`)
+	if got := texts(b); len(got) != 1 || got[0] != `{"a":"secret"}` {
+		t.Errorf("got %q", got)
+	}
+	if same, err := b.With(texts(b)); err != nil || !strings.Contains(string(same), `\\u0073`) {
+		t.Errorf("%s, %v", same, err)
 	}
 }

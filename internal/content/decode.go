@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"tollgate/internal/jsonscan"
 )
 
 // decode is the text of a JSON string that is known to be well-formed, quotes included. Half of a surrogate pair becomes U+FFFD,
@@ -36,6 +38,37 @@ func decode(raw []byte) string {
 	}
 	out.Write(inner)
 	return out.String()
+}
+
+// Unescaped is JSON text with characters in place of their numbers, where that says the same: "\u0073ecret" is a secret to
+// whoever reads the JSON. Anything that is no JSON stays as it is.
+func Unescaped(text string) string {
+	if !strings.Contains(text, `\u`) && !strings.Contains(text, `\/`) || jsonscan.Valid([]byte(text)) != nil {
+		return text
+	}
+	out, rest := make([]byte, 0, len(text)), []byte(text)
+	for {
+		next := bytes.IndexByte(rest, '\\')
+		if next < 0 {
+			return string(append(out, rest...))
+		}
+		out, rest = append(out, rest[:next]...), rest[next:]
+		switch rest[1] {
+		case '/':
+			out, rest = append(out, '/'), rest[2:]
+		case 'u':
+			r, behind := codePoint(rest)
+			if r < ' ' || r == '"' || r == '\\' || r == utf8.RuneError { // they cannot stand for themselves
+				behind = rest[6:]
+				out = append(out, rest[:6]...)
+			} else {
+				out = utf8.AppendRune(out, r)
+			}
+			rest = behind
+		default:
+			out, rest = append(out, rest[:2]...), rest[2:]
+		}
+	}
 }
 
 // escapes are the letters behind a backslash that stand for another character, and escaped what they stand for.

@@ -2,6 +2,7 @@ package content
 
 import (
 	"encoding/json"
+	"reflect"
 	"testing"
 	"unicode/utf8"
 )
@@ -17,6 +18,22 @@ func FuzzDecode(f *testing.F) {
 		}
 		if got := decode(raw); got != want {
 			t.Errorf("%q: %q, want %q", raw, got, want)
+		}
+	})
+}
+
+// What is shown of arguments says the same as they do.
+func FuzzUnescaped(f *testing.F) {
+	for _, seed := range []string{`{"a":"\u0073ecret"}`, `"\ud83d\ude00\ud83d\\\u0022\u005c\u000a\/"`, `no \u0073`} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var was, is any
+		if !utf8.ValidString(text) || json.Unmarshal([]byte(text), &was) != nil {
+			return
+		}
+		if got := Unescaped(text); json.Unmarshal([]byte(got), &is) != nil || !reflect.DeepEqual(was, is) {
+			t.Errorf("%s: got %s", text, got)
 		}
 	})
 }

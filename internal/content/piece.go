@@ -99,6 +99,12 @@ func (p *Piece) Usage() bool {
 	return err == nil && len(usage) > 0 && string(usage) != "null"
 }
 
+// Cites reports whether the piece tells what repeats a text of its choice, apart from the text itself.
+func (p *Piece) Cites() bool { return len(p.Texts) == 0 && len(p.again) > 0 }
+
+// Uncited is the piece without what repeats a text of its choice.
+func (p *Piece) Uncited() []byte { return apply(p.src, p.forgotten(map[int]bool{0: true}), 0) }
+
 // UsageOnly is the piece with the same usage and no choice.
 func (p *Piece) UsageOnly() []byte {
 	members, err := jsonscan.InnerObject(p.Data, make([]jsonscan.Member, 0, 12))

@@ -57,11 +57,16 @@ func (w *walker) choice(i int, value []byte, part string) {
 			w.now.Field = "text"
 			w.text(Plain, param+".text", m.Value)
 		case "logprobs":
-			if string(m.Value) != "null" {
-				start := w.offset(m.Value)
-				w.body.probs = append(w.body.probs, place{start: start, end: start + len(m.Value), owner: i})
-			}
+			w.repeated(m.Value)
 		}
+	}
+}
+
+// repeated notes a member that repeats the text of its choice.
+func (w *walker) repeated(value []byte) {
+	if string(value) != "null" {
+		start := w.offset(value)
+		w.body.again = append(w.body.again, place{start: start, end: start + len(value), owner: w.owner})
 	}
 }
 

@@ -3,6 +3,7 @@ package content
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"tollgate/internal/jsonscan"
 	"tollgate/internal/openai"
@@ -95,12 +96,15 @@ func (w *walker) everything(kind Kind, param string, value []byte) {
 		w.array(param, value, func(_ int, e []byte) { w.everything(kind, param, e) })
 	case value[0] == '{':
 		for _, m := range w.object(param, value) {
-			if string(m.Name) != "type" {
+			if string(m.Name) != "type" || w.now.Field != "content" { // of a part it says what the part is
 				w.everything(kind, param, m.Value)
 			}
 		}
 	}
 }
+
+// worded are the members of a tool or of a schema whose strings a model reads as words, besides description.
+var worded = []string{"title", "enum", "const", "default", "example", "examples", "$comment"}
 
 // described notes the descriptions inside a value, at any depth.
 func (w *walker) described(param string, value []byte) {
@@ -110,9 +114,12 @@ func (w *walker) described(param string, value []byte) {
 		w.array(param, value, func(_ int, e []byte) { w.described(param, e) })
 	case value[0] == '{':
 		for _, m := range w.object(param, value) {
-			if string(m.Name) == "description" && m.Value[0] == '"' {
+			switch {
+			case string(m.Name) == "description" && m.Value[0] == '"':
 				w.text(Definition, param, m.Value)
-			} else {
+			case slices.Contains(worded, string(m.Name)) && m.Value[0] != '{': // else a property of that name
+				w.everything(Definition, param, m.Value)
+			default:
 				w.described(param, m.Value)
 			}
 		}
@@ -121,6 +128,11 @@ func (w *walker) described(param string, value []byte) {
 
 // messageNames are the members of messages, answers' included, that hold texts.
 var messageNames = []string{"role", "content", "name", "tool_calls", "function_call", "refusal", "reasoning_content", "reasoning", "thinking_blocks", "audio"}
+
+// labels are members of messages and of parts that say something about them, and are no text; unread ones of media are files, which
+// nobody here can read.
+var labels = []string{"type", "id", "tool_call_id", "index", "status", "cache_control", "annotations", "signature", "detail", "format",
+	"input_audio", "video_url", "document_url", "audio_url", "file_data", "file_id", "data", "source"}
 
 // message notes the texts of a message of a request or of an answer.
 func (w *walker) message(param string, value []byte, role string) {
@@ -146,12 +158,21 @@ func (w *walker) message(param string, value []byte, role string) {
 			}
 		case "function_call":
 			w.called(param+".function_call", m.Value, "function_call")
+		case "provider_specific_fields":
+			if role != "" { // of an answer: an upstream's citations
+				w.repeated(m.Value)
+			}
+		case "role":
 		case "audio":
 			if m.Value[0] == '{' {
 				transcript, _ := jsonscan.Find(w.object(param+".audio", m.Value, "transcript"), "transcript")
 				if transcript != nil {
 					w.text(Plain, param+".audio.transcript", transcript)
 				}
+			}
+		default:
+			if role == "" && !slices.Contains(labels, name) { // of a request: an upstream may read it
+				w.everything(Plain, param+"."+name, m.Value)
 			}
 		}
 	}
@@ -203,15 +224,25 @@ func (w *walker) called(param string, value []byte, field string) {
 		switch string(m.Name) {
 		case "arguments":
 			if m.Value[0] == '{' || m.Value[0] == '[' {
-				w.add(Arguments, string(m.Value), m.Value, true)
+				w.add(Arguments, Unescaped(string(m.Value)), m.Value, true)
 			} else {
-				w.text(Arguments, param+".arguments", m.Value)
+				w.arguments(param+".arguments", m.Value)
 			}
 		case "input": // of a custom tool: any text
 			w.text(Plain, param+".input", m.Value)
 		}
 	}
 	w.now.Name = ""
+}
+
+// arguments notes arguments as whoever reads the JSON sees them; pieces of them are put together first.
+func (w *walker) arguments(param string, value []byte) {
+	from := len(w.body.Texts)
+	w.text(Arguments, param, value)
+	if len(w.body.Texts) > from && !w.body.pieces {
+		t := &w.body.Texts[from]
+		t.Value = Unescaped(t.Value)
+	}
 }
 
 // content notes a text, or the parts of one.
@@ -232,7 +263,6 @@ func (w *walker) part(param string, value []byte) {
 	members := w.object(param, value, "type", "text", "refusal", "thinking", "content", "image_url")
 	switch openai.PartType(openai.StringMember(members, "type")) {
 	case openai.PartAudio, openai.PartFile, openai.PartVideo, openai.PartDocument, openai.PartAudioURL:
-		return
 	case openai.PartText, openai.PartRefusal, openai.PartThinking, openai.PartImage, "":
 	default:
 		if w.err == nil {
@@ -252,12 +282,31 @@ func (w *walker) part(param string, value []byte) {
 			w.content(param+".content", m.Value)
 		case "image_url":
 			w.image(param, m.Value)
+		case "file":
+			w.labelled(param+".file", m.Value)
+		default:
+			if !slices.Contains(labels, name) {
+				w.everything(Plain, param+"."+name, m.Value)
+			}
+		}
+	}
+}
+
+// labelled notes what a file or an image is called and described with.
+func (w *walker) labelled(param string, value []byte) {
+	if value[0] != '{' {
+		return
+	}
+	for _, m := range w.object(param, value) {
+		if !slices.Contains(labels, string(m.Name)) && string(m.Name) != "url" {
+			w.everything(Plain, param+"."+string(m.Name), m.Value)
 		}
 	}
 }
 
 func (w *walker) image(param string, value []byte) {
 	if value[0] == '{' {
+		w.labelled(param+".image_url", value)
 		value, _ = jsonscan.Find(w.object(param+".image_url", value, "url"), "url")
 	}
 	if len(value) > 2 && value[0] == '"' && w.err == nil {

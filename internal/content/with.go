@@ -9,8 +9,8 @@ import (
 )
 
 // With returns the body with texts in place of its own, one for one. A text that is as it was stays as it was written, and so
-// does everything else; but where the text of a choice has changed, its logprobs, which repeat the text token by token, become
-// null. The arguments of a tool call must stay JSON, else ErrArguments. Where nothing changes, the result is the body itself.
+// does everything else; but where the text of a choice has changed, its logprobs and its citations, which repeat the text,
+// become null. The arguments of a tool call must stay JSON, else ErrArguments. Where nothing changes, the result is the body itself.
 func (b *Body) With(texts []string) ([]byte, error) {
 	if len(texts) != len(b.Texts) || len(b.places) != len(b.Texts) {
 		return nil, fmt.Errorf("content: %d texts for a body with %d", len(texts), len(b.places))
@@ -31,12 +31,18 @@ func (b *Body) With(texts []string) ([]byte, error) {
 	if len(edits) == 0 {
 		return b.src, nil
 	}
-	for _, p := range b.probs {
-		if changed[p.owner] {
+	return apply(b.src, append(edits, b.forgotten(changed)...), grown), nil
+}
+
+// forgotten are the edits that take away what repeats the texts of some choices.
+func (b *Body) forgotten(of map[int]bool) []edit {
+	var edits []edit
+	for _, p := range b.again {
+		if of[p.owner] {
 			edits = append(edits, edit{p, []byte("null")})
 		}
 	}
-	return apply(b.src, edits, grown), nil
+	return edits
 }
 
 func (b *Body) replace(i int, text string) (edit, error) {

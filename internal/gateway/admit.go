@@ -56,6 +56,9 @@ func (q *request) admitModel() error {
 	}
 	q.admission = admission
 	q.alias, q.query.Alias, q.query.Tags = admission.Model, admission.Model, admission.Tags
+	if q.g.opts.Alerts != nil {
+		q.g.opts.Alerts.Started(q.rec.ID, q.rec.Alias, q.rec.Started)
+	}
 	q.query.Pay = q.payFor
 	q.rec.Tags, q.rec.KeyMetadata, q.rec.Charges = admission.Tags, admission.Metadata, admission.Charges
 	q.rec.EndUser = admission.EndUser

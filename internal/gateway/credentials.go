@@ -115,7 +115,7 @@ func (q *request) outgoing(t dispatch.Target) (dispatch.Target, *openai.Request,
 	if err != nil {
 		return t, nil, badBody(q.op, err)
 	}
-	body.Header = q.forwarded
+	body.Header = q.tellTrace(q.forwarded)
 	q.sent = body
 	return t, body, nil
 }

@@ -94,12 +94,8 @@ func (q *request) emit() {
 	}
 	if q.body != nil {
 		q.rec.Request = q.body.Body
-		if metadata, ok := q.body.Get("metadata"); ok && len(metadata) <= longestTold && metadata[0] == '{' {
-			q.rec.RequestMetadata = metadata
-		}
 	}
 	q.rec.RequesterHeaders = q.requesterHeaders()
-	q.noteNames()
 	q.noteSplit()
 	c := q.rec // else the record would hold the whole request
 	q.tellGuarded(&c)
@@ -108,8 +104,13 @@ func (q *request) emit() {
 // longestTold bounds the caller's own metadata as callbacks get it, in bytes.
 const longestTold = 64 << 10
 
-// noteNames fills in what callbacks are told beyond the ledger's row of who has called.
+// noteNames fills in what callbacks, metrics and alerts are told beyond the ledger's row of who has called.
 func (q *request) noteNames() {
+	if q.body != nil {
+		if metadata, ok := q.body.Get("metadata"); ok && len(metadata) <= longestTold && metadata[0] == '{' {
+			q.rec.RequestMetadata = metadata
+		}
+	}
 	if u := q.caller.User; u != nil {
 		q.rec.UserEmail = u.UserEmail
 	}

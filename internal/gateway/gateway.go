@@ -73,6 +73,10 @@ type Snapshot struct {
 	StorePrompts bool
 	// Callbacks say who tells which callbacks of its calls.
 	Callbacks CallbackRules
+	// Tracing has calls note what traces are made of: a callback shows them.
+	Tracing bool
+	// ForwardTraceparent has upstreams take part in the trace (forward_traceparent_to_llm_provider).
+	ForwardTraceparent bool
 }
 
 // Health says how GET /health probes.
@@ -95,6 +99,8 @@ type Options struct {
 	Replica  string   // names this process in the ledger
 	// Callbacks hear of every call; nil = nobody does.
 	Callbacks Callbacks
+	// Alerts hear of calls that begin and end; nil = nobody does.
+	Alerts Alerts
 	// DatabaseAnswers tells whether the database has answered lately; nil = there is none.
 	DatabaseAnswers func() bool
 	// Credentials tells how what signs for upstreams fares; nil = nothing does.
@@ -114,6 +120,14 @@ type Ledger interface {
 	Ready() error
 }
 
+// Alerts look at calls. They do not block; a call that has ended does not change any more. Safe for concurrent use.
+type Alerts interface {
+	Started(id, model string, began time.Time)
+	Ended(id string)
+	Observe(c *record.Call)
+	TrackingFailed(what string)
+}
+
 // Page is a route that another room serves. Its caller was let in by the entry.
 type Page struct {
 	access.Route
@@ -130,11 +144,12 @@ type Gateway struct {
 	limitNames  sync.Map       // *limitNames by limitKind
 	underWay    sync.WaitGroup // calls of models, and what they ask in the background
 	spendings   *spendings
+	copying     chan struct{} // a token for each call whose copy for the log the guardrails look at
 }
 
 // New makes a gateway that serves first.
 func New(opts Options, first *Snapshot) *Gateway {
-	g := &Gateway{opts: opts, mux: http.NewServeMux()}
+	g := &Gateway{opts: opts, mux: http.NewServeMux(), copying: make(chan struct{}, mostCopies)}
 	g.spendings = newSpendings(opts.Counters, g.underWay.Go)
 	g.snap.Store(first)
 	g.register(g.allRoutes())

@@ -6,7 +6,9 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -103,7 +105,7 @@ func (q *request) checkOverrides() error {
 	for _, list := range lists {
 		for _, fb := range list {
 			for _, f := range fb.Overrides {
-				if err := q.guard.CheckOverride(f.Name); err != nil {
+				if err := q.guard.CheckOverride(f.Name, f.Value); err != nil {
 					return err
 				}
 			}
@@ -300,7 +302,9 @@ func (q *request) noteGuardrails() {
 		}
 	}
 	q.rec.Guardrails = q.guard.Records()
-	q.rec.Steps = append(q.rec.Steps, q.guard.Steps(newSpan)...)
+	if q.snap.Tracing {
+		q.rec.Steps = append(q.rec.Steps, q.guard.Steps(newSpan)...)
+	}
 }
 
 // guardRow has the guardrails of the log look at prompt and answer as the ledger keeps them. The row is written before the caller
@@ -340,11 +344,30 @@ func (q *request) tellGuarded(c *record.Call) {
 		tell()
 		return
 	}
-	q.g.underWay.Go(tell)
+	select {
+	case q.g.copying <- struct{}{}:
+		q.g.underWay.Go(func() {
+			defer func() {
+				<-q.g.copying
+				if p := recover(); p != nil {
+					q.g.opts.Log.Error("panic while the copy for the log was made", "call_id", c.SentID, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+				}
+			}()
+			tell()
+		})
+	default: // a vendor is slow, and each of these holds a whole call: as with one that could not judge, no texts are told
+		c.Request, c.Response = nil, nil
+		c.Guardrails = run.Records()
+		callbacks.Emit(c)
+	}
 }
 
-// logCopyTimeout bounds the time that all guardrails of the log take for one call.
-const logCopyTimeout = 30 * time.Second
+const (
+	// logCopyTimeout bounds the time that all guardrails of the log take for one call.
+	logCopyTimeout = 30 * time.Second
+	// mostCopies bounds for how many calls they are at work at once.
+	mostCopies = 256
+)
 
 // newSpan makes the id of a span.
 func newSpan() string {

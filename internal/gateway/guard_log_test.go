@@ -126,3 +126,26 @@ func TestGuard_OfTheCache(t *testing.T) {
 		}
 	}
 }
+
+// A vendor that hangs holds so many calls and no more: what comes beyond is told without texts.
+func TestGuard_LogCopiesAreBounded(t *testing.T) {
+	gate, events := make(chan struct{}), make(chan heard, 300)
+	g := governWith(t, "litellm_settings:\n  callbacks: [capture]\nguardrails: [{guardrail_name: g, litellm_params: {guardrail: gated, mode: logging_only}}]\n", func(o *app.Options) {
+		o.Integrations.Guardrails = guardrailKinds(gate)
+		o.Integrations.Callbacks = map[string]callback.Opener{"capture": func(callback.Spec) (callback.Callback, error) { return capture{"capture", events}, nil }}
+	})
+	t.Cleanup(func() { close(gate) })
+	g.says("Rome.")
+	for range 257 {
+		if r := g.chat(t, masterKey, ask("hello s-123", "")); r.status != 200 {
+			t.Fatal(r.text)
+		}
+	}
+	e := next(t, events).event
+	if text, _ := json.Marshal(e.Payload); strings.Contains(string(text), "s-123") || strings.Contains(string(text), "Rome") {
+		t.Errorf("nobody has judged what was told: %s", text)
+	}
+	if len(events) != 0 {
+		t.Error("calls were told that the vendor still looks at")
+	}
+}

@@ -426,7 +426,7 @@ func TestGuard_Failures(t *testing.T) {
 
 const chosenYAML = `
 guardrails:
-  - {guardrail_name: chosen, litellm_params: {guardrail: block, mode: pre_call, api_key: sk-vendor-secret}, guardrail_info: {params: [{name: x, type: float}]}}
+  - {guardrail_name: chosen, litellm_params: {guardrail: block, mode: pre_call, api_key: sk-vendor-secret, headers: {X-Service: vendor-secret-2}}, guardrail_info: {params: [{name: x, type: float}]}}
   - {guardrail_name: other, litellm_params: {guardrail: mask, mode: [pre_call, post_call]}}
 `
 

@@ -82,8 +82,9 @@ type request struct {
 	counted  bool           // the usage of the answer in one piece is in the record
 	cached   caching
 
-	told telling // what is kept for callbacks
-	rec  record.Call
+	told   telling // what is kept for callbacks
+	traced tracing
+	rec    record.Call
 	// booked is true once the record is where a kill of the process cannot take it away.
 	booked bool
 }
@@ -132,15 +133,16 @@ func setID(h http.Header, id string) {
 func (q *request) serve() {
 	defer q.settle() // exactly once: success, refusal, panic, caller gone
 	for _, step := range [...]func() error{
-		q.identify,    // who calls, and may they use this route? Before the body is read, so that a stranger costs nothing
-		q.read,        // the body, bounded, and its top level
-		q.admit,       // may this caller make this call, and what is it held to?
-		q.reserve,     // its worst case fits the budgets, and it has a place in the limits
-		q.guardInput,  // guardrails look at it, and may change it
-		q.lookup,      // the cache may have its answer
-		q.dispatch,    // else an upstream answers, after retries and fallbacks
-		q.guardOutput, // guardrails look at the answer, or stand in its stream
-		q.answer,      // in one piece or as a stream
+		q.identify, // who calls, and may they use this route? Before the body is read, so that a stranger costs nothing
+		q.read,     // the body, bounded, and its top level
+		q.admit,    // may this caller make this call, and what is it held to?
+		q.reserve,  // its worst case fits the budgets, and it has a place in the limits
+		q.noteAdmitted,
+		q.guardInput,   // guardrails look at it, and may change it
+		q.tracedLookup, // the cache may have its answer
+		q.dispatch,     // else an upstream answers, after retries and fallbacks
+		q.guardOutput,  // guardrails look at the answer, or stand in its stream
+		q.answer,       // in one piece or as a stream
 	} {
 		if err := step(); err != nil {
 			q.fail(err)

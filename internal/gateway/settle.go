@@ -58,6 +58,7 @@ func (q *request) book() {
 	q.estimate()
 	q.rec.Ended = time.Now()
 	q.noteAttempts()
+	q.noteSteps()
 	q.keepSaid()
 	q.settleCache()
 	q.noteGuardrails()
@@ -70,6 +71,9 @@ func (q *request) book() {
 	}
 	if err := q.g.opts.Ledger.Append(&q.rec); err != nil {
 		q.g.opts.Log.Error("a call could not be put into the ledger", "call_id", q.rec.SentID, "error", err)
+		if q.g.opts.Alerts != nil {
+			q.g.opts.Alerts.TrackingFailed("a call could not be put into the ledger")
+		}
 	}
 }
 
@@ -93,8 +97,13 @@ func (q *request) releaseHolds() {
 // report tells the log and the metrics how the call went.
 func (q *request) report() {
 	telemetry.LogCall(q.g.opts.Log, &q.rec)
+	q.noteNames()
 	q.g.opts.Metrics.CallEnded(q.knownAlias(), &q.rec)
 	q.emit()
+	if alerts := q.g.opts.Alerts; alerts != nil {
+		alerts.Ended(q.rec.ID)
+		alerts.Observe(&q.rec)
+	}
 }
 
 // estimate counts what a stream gave that ended before the upstream told its usage, mostly because the caller left:

@@ -25,7 +25,8 @@ type Config struct {
 	FailOpenAlways bool
 	// SkipSystem keeps system messages and definitions of tools from it (skip_system_message_in_guardrail); nil = as Options say.
 	SkipSystem *bool
-	// Definitions shows it what tools are described with; nil = when it is Windowed, and so costs nothing to ask.
+	// Definitions shows it what tools are described with; nil = when it is Windowed, and so costs nothing to ask,
+	// or a Definer that wants it.
 	Definitions *bool
 	Info        map[string]any // guardrail_info; shown
 	Params      map[string]any // litellm_params with secrets masked; shown
@@ -199,6 +200,9 @@ func New(configs []Config, options Options) (*Set, error) {
 		}
 		m := &member{Config: c}
 		m.windowed, _ = c.Guardrail.(Windowed)
+		if d, ok := c.Guardrail.(Definer); m.Definitions == nil {
+			m.Definitions = new(m.windowed != nil || ok && d.WantsDefinitions())
+		}
 		key := c.Name + "\x00" + c.Mode.key()
 		if byKey[key] == nil {
 			byKey[key] = &pool{name: c.Name}

@@ -47,9 +47,8 @@ func (away) Unreachable() bool { return true }
 
 // pattern masks, or blocks, what an expression finds.
 type pattern struct {
-	re    *regexp.Regexp
-	put   string // in place of what is found; "" = block
-	wrong bool   // it breaks JSON
+	re  *regexp.Regexp
+	put string // in place of what is found; "" = block
 }
 
 func (p *pattern) Check(_ context.Context, in *guardrail.Input) (guardrail.Verdict, error) {

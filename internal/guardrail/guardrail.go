@@ -43,6 +43,9 @@ type Windowed interface {
 	Overlap() int
 }
 
+// Definer is a guardrail that wants to see what tools are described with, although it is not Windowed.
+type Definer interface{ WantsDefinitions() bool }
+
 // Input is what a guardrail judges.
 type Input struct {
 	Phase Phase

@@ -93,7 +93,8 @@ func (m *member) check(ctx context.Context, in *Input, now time.Time) (v Verdict
 	if err != nil {
 		v = Verdict{}
 	}
-	if err == nil || ctx.Err() == nil && unreachable(err) { // a request that it refuses says nothing of the next one
+	chosen := in.Extra != nil || in.Language != ""                     // what the caller has chosen may be what it fails at
+	if err == nil || ctx.Err() == nil && unreachable(err) && !chosen { // a request that it refuses says nothing of the next one
 		m.breaker.note(err != nil, time.Now())
 	}
 	return v, err

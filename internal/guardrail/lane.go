@@ -16,6 +16,7 @@ type choice struct {
 	active   *lane    // the one that was written last
 	calls    [][]byte // pieces with tool calls, held until the choice has ended
 	finished bool
+	changed  bool // a text has been masked, or put back
 }
 
 // laneKey tells the texts of a choice apart.
@@ -66,11 +67,11 @@ func (g *guarded) lane(c *choice, t *content.Text) *lane {
 	if !g.whole && !(key.input && g.judged) {
 		for _, u := range g.r.of(PostCall) {
 			if u.sees(t) {
-				l.stages = append(l.stages, newWindow(g.r, u, l.text))
+				l.stages = append(l.stages, newWindow(g.r, u, l.text, &c.changed))
 			}
 		}
 		if g.r.restore != nil {
-			l.stages = append(l.stages, &restoring{r: g.r.restore, kind: t.Kind})
+			l.stages = append(l.stages, &restoring{r: g.r.restore, kind: t.Kind, changed: &c.changed})
 		}
 	}
 	c.lanes = append(c.lanes, l)
@@ -162,7 +163,7 @@ func (g *guarded) feed(c *choice, p *content.Piece, here []*lane) (texts []strin
 		}
 		c.active = l
 	}
-	return texts, calls || len(c.calls) > 0 && !p.TextsOnly && !p.Finished, nil
+	return texts, calls || p.Cites() || len(c.calls) > 0 && !p.TextsOnly && !p.Finished, nil
 }
 
 // finishWith ends a choice: what it still holds goes out before the piece that tells why it has ended.
@@ -200,9 +201,14 @@ func (g *guarded) sendCalls(c *choice) error {
 	for _, l := range c.lanes {
 		if l.key.input && l.value != "" {
 			t := l.text
-			t.Value = l.value
+			t.Value = content.Unescaped(l.value)
 			body.Texts, lanes = append(body.Texts, t), append(lanes, l)
 		}
+	}
+	held := c.calls
+	c.calls = nil
+	if len(lanes) == 0 {
+		return g.rewrite(held, nil)
 	}
 	texts, changed, err := g.r.chain(g.ctx, PostCall, body, g.r.request)
 	if err != nil {
@@ -215,13 +221,11 @@ func (g *guarded) sendCalls(c *choice) error {
 	}
 	now := map[*lane]*string{}
 	for i, l := range lanes {
-		if texts[i] != l.value {
-			now[l] = &texts[i]
+		if texts[i] != body.Texts[i].Value {
+			now[l], c.changed = &texts[i], true
 		}
 		l.value = ""
 	}
-	held := c.calls
-	c.calls = nil
 	return g.rewrite(held, now)
 }
 
@@ -240,15 +244,19 @@ func (r *Run) checkArguments(body *content.Body, texts []string) error {
 // the others none.
 func (g *guarded) rewrite(held [][]byte, now map[*lane]*string) error {
 	for _, data := range held {
-		if len(now) == 0 {
-			g.send(data, true)
-			continue
-		}
 		pieces, err := content.Pieces(g.r.surface, data)
 		if err != nil {
 			return err
 		}
 		p := pieces[0]
+		if p.Choice < 0 || !g.choice(p.Choice).changed {
+			g.send(data, true)
+			continue
+		}
+		if p.Cites() {
+			g.send(p.Uncited(), true)
+			continue
+		}
 		texts, touched, said := values(p.Body), false, false
 		for i := range p.Texts {
 			if text, ok := now[g.lane(g.choice(p.Choice), &p.Texts[i])]; ok {
@@ -286,6 +294,7 @@ func (g *guarded) judgeWhole() error {
 	for i, l := range lanes {
 		if texts[i] != body.Texts[i].Value {
 			now[l] = &texts[i]
+			g.choice(l.text.Index).changed = true
 		}
 	}
 	held := g.held
@@ -320,7 +329,9 @@ func (g *guarded) texts() (*content.Body, []*lane, error) {
 	slices.SortStableFunc(lanes, func(a, b *lane) int { return a.text.Index - b.text.Index })
 	for _, l := range lanes {
 		t := l.text
-		t.Value = parts[l].String()
+		if t.Value = parts[l].String(); t.Kind == content.Arguments {
+			t.Value = content.Unescaped(t.Value)
+		}
 		body.Texts = append(body.Texts, t)
 	}
 	return body, lanes, nil

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"tollgate/internal/content"
 	"tollgate/internal/jsonscan"
@@ -18,6 +19,8 @@ type restorer struct {
 	// conceal and concealArguments are the other way round.
 	conceal, concealArguments *strings.Replacer
 	holders                   []string // what stands in their place, in plain text and in JSON text
+	firsts                    string   // what one of them begins with
+	longest                   int      // of them, in bytes
 }
 
 // keep adds to what is put back into the answer.
@@ -54,6 +57,12 @@ func newRestorer(texts map[string]string) *restorer {
 		if holder != "" && texts[holder] != "" {
 			conceal = append(conceal, texts[holder], holder)
 			concealArguments = append(concealArguments, string(inner(texts[holder])), holder)
+		}
+	}
+	for _, holder := range r.holders {
+		r.longest = max(r.longest, len(holder))
+		if first, _ := utf8.DecodeRuneInString(holder); !strings.ContainsRune(r.firsts, first) {
+			r.firsts += string(first)
 		}
 	}
 	r.plain, r.arguments = strings.NewReplacer(plain...), strings.NewReplacer(arguments...)
@@ -111,6 +120,9 @@ func (r *restorer) all(of []content.Text, texts []string) (changed bool) {
 // begun is the length of the end of text that may be the beginning of what stands for a text.
 func (r *restorer) begun(text string) int {
 	longest := 0
+	if !strings.ContainsAny(text[max(0, len(text)-r.longest):], r.firsts) {
+		return 0 // there may be very many of them
+	}
 	for _, holder := range r.holders {
 		for n := min(len(holder)-1, len(text)); n > longest; n-- {
 			if strings.HasSuffix(text, holder[:n]) {

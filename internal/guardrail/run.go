@@ -123,8 +123,8 @@ func (r *Run) read(req *openai.Request) (*content.Body, error) {
 
 // CheckOverride refuses a field that a fallback would put in the place of the request's, where that would go around the
 // guardrails.
-func (r *Run) CheckOverride(name string) error {
-	if r.Has(PreCall, DuringCall) && content.HoldsText(name) {
+func (r *Run) CheckOverride(name string, value []byte) error {
+	if r.Has(PreCall, DuringCall) && content.MayHoldText(name, value) {
 		return unreadable("fallbacks", "What a fallback sends in the place of '"+name+"'")
 	}
 	return nil

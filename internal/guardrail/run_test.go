@@ -491,7 +491,8 @@ func TestPre_NoWayAround(t *testing.T) {
 	if _, err := run.Pre(t.Context(), embed); !errors.As(err, &e) || e.Status != 400 {
 		t.Errorf("token numbers: %v", err)
 	}
-	if run.CheckOverride("messages") == nil || run.CheckOverride("temperature") != nil {
+	refused := func(name, value string) bool { return run.CheckOverride(name, []byte(value)) != nil }
+	if !refused("messages", "[]") || !refused("preamble", `"bad"`) || !refused("extra_body", "{}") || refused("temperature", "1") || refused("reasoning_effort", `"low"`) {
 		t.Error("overrides")
 	}
 	odd := parse(t, "/images", `{"prompt":"a cat"}`)

@@ -87,12 +87,9 @@ func (s *Set) run(sel *Selection, asked *asked) *Run {
 		if len(on) == 0 {
 			continue
 		}
-		u := &unit{member: m, phases: on, extra: extra, language: asked.language, skipSystem: s.options.SkipSystem, definitions: m.windowed != nil}
+		u := &unit{member: m, phases: on, extra: extra, language: asked.language, skipSystem: s.options.SkipSystem, definitions: *m.Definitions}
 		if m.SkipSystem != nil {
 			u.skipSystem = *m.SkipSystem
-		}
-		if m.Definitions != nil {
-			u.definitions = *m.Definitions
 		}
 		r.units = append(r.units, u)
 	}

@@ -371,3 +371,19 @@ func TestStream_Restore(t *testing.T) {
 		}
 	})
 }
+
+// Citations repeat the answer: where it was masked they would tell what was.
+func TestStream_Citations(t *testing.T) {
+	for name, g := range map[string]guardrail.Guardrail{"windows": masking(), "whole": &masking().pattern} {
+		for said, told := range map[string]bool{"s-12345": false, "nothing": true} {
+			run, _ := start(t, newSet(t, on("g", g, guardrail.PostCall)), hello)
+			got, err := read(t, run.Stream(t.Context(), &chunks{list: []string{
+				chunk(0, contentDelta("it is "), ""), chunk(0, contentDelta(said), ""),
+				chunk(0, `{"provider_specific_fields":{"citations":[{"text":"`+said+`"}]}}`, ""), chunk(0, "{}", `"stop"`),
+			}}))
+			if err != nil || strings.Contains(strings.Join(got, ""), "s-1") || strings.Contains(strings.Join(got, ""), "citations") != told {
+				t.Errorf("%s, %s: %v %s", name, said, err, got)
+			}
+		}
+	}
+}

@@ -30,14 +30,15 @@ type window struct {
 	behind  []segment    // the end of what was sent
 	held    string       // what was not sent yet
 	fresh   int          // characters of held that were not looked at yet
+	changed *bool        // set when something else is sent than came
 }
 
 // leastStride keeps guardrails from being asked for every token.
 const leastStride = 32
 
-func newWindow(r *Run, u *unit, t content.Text) *window {
+func newWindow(r *Run, u *unit, t content.Text, changed *bool) *window {
 	overlap := max(u.windowed.Overlap(), 1)
-	return &window{r: r, u: u, text: t, overlap: overlap, stride: max(leastStride, overlap/2)}
+	return &window{r: r, u: u, text: t, overlap: overlap, stride: max(leastStride, overlap/2), changed: changed}
 }
 
 // feed implements stage.
@@ -125,6 +126,7 @@ type segment struct{ was, sent string }
 func (w *window) send(text, rest string, findings []Finding) string {
 	w.r.found(w.u, PostCall, findings)
 	if was := w.held[:len(w.held)-len(rest)]; was != "" {
+		*w.changed = *w.changed || was != text
 		w.behind = append(w.behind, segment{strings.Clone(was), strings.Clone(text)})
 		w.behind = w.behind[len(w.behind)-w.segments(2*w.overlap):]
 	}
@@ -214,6 +216,8 @@ type restoring struct {
 	r    *restorer
 	kind content.Kind
 	held string
+	// changed is set when something else is sent than came.
+	changed *bool
 }
 
 // feed implements stage.
@@ -224,6 +228,7 @@ func (s *restoring) feed(_ context.Context, piece string, final bool) (string, e
 		keep = s.r.begun(s.held)
 	}
 	out := s.r.text(s.kind, s.held[:len(s.held)-keep])
+	*s.changed = *s.changed || out != s.held[:len(s.held)-keep]
 	s.held = s.held[len(s.held)-keep:]
 	return out, nil
 }

@@ -123,7 +123,6 @@ func wildcard(pattern, text string) bool {
 
 // values are an identity's values of the labels of a series.
 func (s *litellmSeries) values(name string, i *identity) []string {
-	failed := strings.Contains(name, "fail") || strings.Contains(name, "fallback")
 	custom := strings.Split(i.custom, between)
 	first := len(s.options.Metadata) + len(s.options.Tags)
 	names, _ := customLabels(&s.options)
@@ -134,7 +133,7 @@ func (s *litellmSeries) values(name string, i *identity) []string {
 			values[n] = custom[at]
 			continue
 		}
-		if values[n] = i.text(l, failed); values[n] == "" {
+		if values[n] = i.text(name, l); values[n] == "" {
 			values[n] = none
 		}
 	}
@@ -168,15 +167,4 @@ func (l *lazyObserver) observe(v float64) {
 		l.observer = l.vec.WithLabelValues(l.values...)
 	}
 	l.observer.Observe(v)
-}
-
-// litellmGauges are LiteLLM's names of values that are asked for when the series are read.
-var litellmGauges = []string{
-	"litellm_in_flight_requests", "litellm_deployment_state", "litellm_deployment_tpm_limit", "litellm_deployment_rpm_limit",
-	"litellm_remaining_team_budget_metric", "litellm_team_max_budget_metric", "litellm_team_budget_remaining_hours_metric",
-	"litellm_remaining_org_budget_metric", "litellm_org_max_budget_metric", "litellm_org_budget_remaining_hours_metric",
-	"litellm_remaining_api_key_budget_metric", "litellm_api_key_max_budget_metric", "litellm_api_key_budget_remaining_hours_metric",
-	"litellm_remaining_user_budget_metric", "litellm_user_max_budget_metric", "litellm_user_budget_remaining_hours_metric",
-	"litellm_provider_remaining_budget_metric", "litellm_remaining_requests_metric", "litellm_remaining_tokens_metric",
-	"litellm_remaining_api_key_requests_for_model", "litellm_remaining_api_key_tokens_for_model", "litellm_total_users", "litellm_teams_count",
 }

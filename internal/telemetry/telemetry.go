@@ -7,7 +7,10 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"strconv"
+	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -60,6 +63,12 @@ type Metrics struct {
 	cooling     *prometheus.CounterVec
 	ledger      *ledgerSeries
 	credentials *credentials
+	parts       *integrationSeries
+
+	inUse    atomic.Int64                  // as inFlight
+	litellm  atomic.Pointer[litellmSeries] // nil = off
+	figures  atomic.Pointer[func(seen []Holder) Figures]
+	changing sync.Mutex // one change of litellm at a time
 }
 
 // NewMetrics makes a registry of its own with all series in it.
@@ -67,7 +76,7 @@ func NewMetrics() *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "tollgate_requests_total", Help: "Calls of model routes by alias, outcome and status."}, []string{"model", "outcome", "status"}),
+			Name: "tollgate_requests_total", Help: "Calls of model routes by alias, outcome and status; reason tells refusals apart (budget, rate_limit, guardrail, other)."}, []string{"model", "outcome", "status", "reason"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "tollgate_request_duration_seconds", Help: "Time from the arrival of a call to its end.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300}}, []string{"model"}),
@@ -91,21 +100,30 @@ func NewMetrics() *Metrics {
 	m.ledger = newLedgerSeries(m.registry)
 	m.credentials = newCredentials()
 	m.registry.MustRegister(m.credentials)
+	m.parts = newIntegrationSeries(m.registry)
 	return m
 }
 
 // Handler serves the series in Prometheus' text format.
 func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+	gather := prometheus.Gatherers{m.registry}
+	if l := m.litellm.Load(); l != nil {
+		gather = append(gather, l.registry)
+	}
+	return promhttp.HandlerFor(gather, promhttp.HandlerOpts{})
 }
 
 // CallStarted counts a call in; CallEnded counts it out.
-func (m *Metrics) CallStarted() { m.inFlight.Inc() }
+func (m *Metrics) CallStarted() {
+	m.inFlight.Inc()
+	m.inUse.Add(1)
+}
 
 // CallEnded counts a finished call. model is the alias as configured, or "" when the caller's was none of ours.
 func (m *Metrics) CallEnded(model string, c *record.Call) {
 	m.inFlight.Dec()
-	m.requests.WithLabelValues(model, string(c.Outcome), strconv.Itoa(c.Status)).Inc()
+	m.inUse.Add(-1)
+	m.requests.WithLabelValues(model, string(c.Outcome), strconv.Itoa(c.Status), reason(c)).Inc()
 	m.duration.WithLabelValues(model).Observe(c.Duration().Seconds())
 	if c.UsageKnown {
 		m.tokens.WithLabelValues(model, "prompt").Add(float64(c.PromptTokens))
@@ -117,6 +135,59 @@ func (m *Metrics) CallEnded(model string, c *record.Call) {
 	case c.Outcome == record.Success:
 		m.unpriced.WithLabelValues(model).Inc()
 	}
+	m.parts.count(c)
+	if l := m.litellm.Load(); l != nil {
+		l.count(model, c)
+	}
+}
+
+// reason tells why the gateway has refused a call, in few words.
+func reason(c *record.Call) string {
+	switch {
+	case c.Outcome != record.Refused:
+		return ""
+	case c.ErrorType == "budget_exceeded":
+		return "budget"
+	case c.Status == http.StatusTooManyRequests:
+		return "rate_limit"
+	}
+	for i := range c.Guardrails {
+		if s := c.Guardrails[i].Status; s == guardrailStruck || s == guardrailBroken {
+			return "guardrail"
+		}
+	}
+	return "other"
+}
+
+// LiteLLM puts the series with LiteLLM's names in force, with options; nil takes them away. Options that are not new
+// keep them; others have them begin anew.
+func (m *Metrics) LiteLLM(o *LiteLLMOptions) error {
+	m.changing.Lock()
+	defer m.changing.Unlock()
+	if o == nil {
+		m.litellm.Store(nil)
+		return nil
+	}
+	if old := m.litellm.Load(); old != nil && reflect.DeepEqual(old.options, *o) {
+		return nil
+	}
+	s, err := newLiteLLMSeries(*o, m.ask, func() float64 { return float64(m.inUse.Load()) })
+	if err != nil {
+		return err
+	}
+	m.litellm.Store(s)
+	return nil
+}
+
+// LiteLLMFigures says whom to ask for what the gauges with LiteLLM's names show, each time that they are read: seen are
+// those whose budgets are of interest.
+func (m *Metrics) LiteLLMFigures(ask func(seen []Holder) Figures) { m.figures.Store(&ask) }
+
+func (m *Metrics) ask(seen []Holder) Figures {
+	if ask := m.figures.Load(); ask != nil {
+		return (*ask)(seen)
+	}
+	return Figures{}
 }
 
 // Reloaded counts a reload of the configuration.
@@ -130,9 +201,12 @@ func (m *Metrics) Reloaded(ok bool) {
 	m.reloadOK.Set(0)
 }
 
-// CooledDown counts the cooldown of a deployment.
-func (m *Metrics) CooledDown(alias, upstream string) {
-	m.cooling.WithLabelValues(alias, upstream).Inc()
+// CooledDown counts the cooldown of a deployment, and the status that has caused it.
+func (m *Metrics) CooledDown(alias string, t *Target, status int) {
+	m.cooling.WithLabelValues(alias, t.Model).Inc()
+	if l := m.litellm.Load(); l != nil {
+		l.coolDown(t, status)
+	}
 }
 
 // LogCall writes the one access line of a call.
@@ -141,7 +215,7 @@ func LogCall(log *slog.Logger, c *record.Call) {
 	if c.Outcome == record.Failure {
 		level = slog.LevelWarn
 	}
-	var room [16]slog.Attr // for all of them, on the stack
+	var room [17]slog.Attr // for all of them, on the stack
 	attrs := append(room[:0], slog.String("call_id", c.SentID), slog.String("route", c.Route), slog.Int("status", c.Status),
 		slog.String("outcome", string(c.Outcome)), slog.Duration("duration", c.Duration()), slog.String("model", c.Alias))
 	if c.Caller != "" {
@@ -156,6 +230,9 @@ func LogCall(log *slog.Logger, c *record.Call) {
 	}
 	if c.Estimated {
 		attrs = append(attrs, slog.Bool("estimated", true))
+	}
+	if c.Trace.ID != "" {
+		attrs = append(attrs, slog.String("trace_id", c.Trace.ID))
 	}
 	if c.Error != "" {
 		attrs = append(attrs, slog.String("error", c.Error))

@@ -40,6 +40,8 @@ type Poster struct {
 	Header  http.Header // of every request, credentials among them; it is never printed
 	Gzip    bool
 	Timeout time.Duration // of one request; 0 = callback.Timeout
+	// Taken is called with the answer of a backend that has taken a body; nil = it does not matter.
+	Taken func(header http.Header, answer []byte)
 }
 
 // longestAnswer bounds what is read of an answer, in bytes.
@@ -79,7 +81,30 @@ func (p *Poster) Post(ctx context.Context, body []byte) error {
 	}
 	defer func() { _ = answer.Body.Close() }()
 	text, _ := io.ReadAll(io.LimitReader(answer.Body, longestAnswer)) // what is missing of it is not needed
+	if p.repeatsKey(text) {
+		text = nil
+	}
+	if p.Taken != nil && answer.StatusCode/100 == 2 {
+		p.Taken(answer.Header, text)
+	}
 	return judge(answer, text, body)
+}
+
+// repeatsKey reports whether a backend's answer holds what a header says who calls with: the log and the operators' pages must not.
+func (p *Poster) repeatsKey(text []byte) bool {
+	const shortest = 8
+	for name, values := range p.Header {
+		if name == "Content-Type" || name == "User-Agent" {
+			continue
+		}
+		for _, v := range values {
+			v = v[strings.LastIndexByte(v, ' ')+1:] // behind "Bearer "
+			if len(v) >= shortest && bytes.Contains(text, []byte(v)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // WithoutURL is what went wrong on the way to a backend. The URL is left out: it may hold a key.
@@ -108,7 +133,7 @@ func judge(answer *http.Response, text, sent []byte) error {
 	if answer.StatusCode/100 == 2 {
 		return nil
 	}
-	refused := &Refused{Status: answer.StatusCode, Text: quotable(text, sent)}
+	refused := &Refused{Status: answer.StatusCode, Text: Quotable(text, sent)}
 	switch code := answer.StatusCode; {
 	case code == http.StatusTooManyRequests, code == http.StatusServiceUnavailable:
 		if after := retryAfter(answer.Header.Get("Retry-After")); after > 0 {
@@ -136,9 +161,9 @@ func retryAfter(value string) time.Duration {
 	return 0
 }
 
-// quotable is what a backend has said, short and in one line, or "" where it repeats what was sent: the log must not hold
+// Quotable is what a backend has said, short and in one line, or "" where it repeats what was sent: the log must not hold
 // what callers ask.
-func quotable(text, sent []byte) string {
+func Quotable(text, sent []byte) string {
 	const longest, window, stride = 300, 24, 8
 	if len(text) > longest {
 		text = text[:longest]

@@ -120,15 +120,16 @@ func TestPost(t *testing.T) {
 		after   time.Duration
 		want    string
 	}{
-		"taken":        {202, "", "", false, 0, ""},
-		"refused":      {422, "", "  not\n\x00 like   this ", true, 0, "the backend answers 422: not like this"},
-		"quotes":       {400, "", `cannot read "a prompt that nobody else may see"`, true, 0, "the backend answers 400"},
-		"in a minute":  {429, "60", "", false, time.Minute, "the backend answers 429"},
-		"busy":         {503, "soon", "", false, 0, "the backend answers 503"},
-		"wrong key":    {401, "", "who?", false, 0, "the backend answers 401: who?"},
-		"wrong path":   {404, "", "", false, 0, "the backend answers 404"},
-		"moved":        {308, "", "", false, 0, "the backend redirects (308), which is not followed: give its final address"},
-		"long windows": {500, "", strings.Repeat("x", 1000), false, 0, "the backend answers 500: " + strings.Repeat("x", 300)},
+		"taken":         {202, "", "", false, 0, ""},
+		"refused":       {422, "", "  not\n\x00 like   this ", true, 0, "the backend answers 422: not like this"},
+		"quotes":        {400, "", `cannot read "a prompt that nobody else may see"`, true, 0, "the backend answers 400"},
+		"in a minute":   {429, "60", "", false, time.Minute, "the backend answers 429"},
+		"busy":          {503, "soon", "", false, 0, "the backend answers 503"},
+		"wrong key":     {401, "", "who?", false, 0, "the backend answers 401: who?"},
+		"tells the key": {403, "", "no such key: the-backends-key", false, 0, "the backend answers 403"},
+		"wrong path":    {404, "", "", false, 0, "the backend answers 404"},
+		"moved":         {308, "", "", false, 0, "the backend redirects (308), which is not followed: give its final address"},
+		"long windows":  {500, "", strings.Repeat("x", 1000), false, 0, "the backend answers 500: " + strings.Repeat("x", 300)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -142,7 +143,7 @@ func TestPost(t *testing.T) {
 			defer s.Close()
 			transport := &http.Transport{}
 			defer transport.CloseIdleConnections()
-			p := post.Poster{Client: &http.Client{Transport: transport}, URL: s.URL}
+			p := post.Poster{Client: &http.Client{Transport: transport}, URL: s.URL, Header: http.Header{"Authorization": {"Bearer the-backends-key"}}}
 			err := p.Post(t.Context(), []byte(`{"messages":"a prompt that nobody else may see"}`))
 			got := ""
 			if err != nil {

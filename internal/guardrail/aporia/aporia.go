@@ -65,7 +65,7 @@ func (a *aporia) Check(ctx context.Context, in *guardrail.Input) (guardrail.Verd
 	err := remote.Each(ctx, len(replies), func(ctx context.Context, i int) error {
 		body := map[string]any{"messages": messages(asked), "response": in.Content.Texts[i].Value, "validation_target": "response"}
 		judged := append(remote.Values(asked), in.Content.Texts[i].Value)
-		return a.call(ctx, remote.Merge(body, in.Extra), judged, in.Call, &replies[i])
+		return a.call(ctx, in, body, judged, &replies[i])
 	})
 	if err != nil {
 		return guardrail.Verdict{}, err
@@ -91,7 +91,7 @@ func (a *aporia) Check(ctx context.Context, in *guardrail.Input) (guardrail.Verd
 func (a *aporia) prompt(ctx context.Context, in *guardrail.Input) (guardrail.Verdict, error) {
 	var out reply
 	body := map[string]any{"messages": messages(in.Content.Texts), "validation_target": "prompt"}
-	if err := a.call(ctx, remote.Merge(body, in.Extra), remote.Values(in.Content.Texts), in.Call, &out); err != nil {
+	if err := a.call(ctx, in, body, remote.Values(in.Content.Texts), &out); err != nil {
 		return guardrail.Verdict{}, err
 	}
 	v, revised, err := a.verdict(&out, out.RevisedPrompt)
@@ -141,15 +141,17 @@ func messages(texts []content.Text) []remote.Message {
 	return remote.Messages(texts, "other", "user", "assistant", "system")
 }
 
-func (a *aporia) call(ctx context.Context, body map[string]any, judged []string, c *guardrail.Call, out *reply) error {
-	if c != nil && c.EndUser != "" {
-		body["user"] = c.EndUser
+func (a *aporia) call(ctx context.Context, in *guardrail.Input, body map[string]any, judged []string, out *reply) error {
+	if in.Call != nil && in.Call.EndUser != "" {
+		body["user"] = in.Call.EndUser
 	}
-	return a.client.Do(ctx, remote.Call{URL: a.url, Header: http.Header{"X-Aporia-Api-Key": {a.key.Reveal()}}, Body: body, Judged: judged}, out)
+	return a.client.Do(ctx, remote.Call{
+		URL: a.url, Header: http.Header{"X-Aporia-Api-Key": {a.key.Reveal()}}, Body: remote.Merge(body, in.Extra), Judged: judged, Chosen: in.Extra != nil,
+	}, out)
 }
 
 // Ping implements guardrail.Pinger.
 func (a *aporia) Ping(ctx context.Context) error {
 	body := map[string]any{"messages": []remote.Message{{Role: "user", Content: "Hello"}}, "validation_target": "prompt"}
-	return remote.ForOperator(a.call(ctx, body, nil, nil, &reply{}))
+	return remote.ForOperator(a.call(ctx, &guardrail.Input{}, body, nil, &reply{}))
 }

@@ -103,7 +103,7 @@ func (b *bedrock) Check(ctx context.Context, in *guardrail.Input) (guardrail.Ver
 		source = "OUTPUT"
 	}
 	var out reply
-	if err := b.call(ctx, remote.Merge(map[string]any{"source": source, "content": items}, in.Extra), judged, &out); err != nil {
+	if err := b.call(ctx, in.Extra, map[string]any{"source": source, "content": items}, judged, &out); err != nil {
 		return guardrail.Verdict{}, err
 	}
 	switch out.Action {
@@ -168,8 +168,8 @@ func (b *bedrock) intervened(in *guardrail.Input, sent []int, out *reply) guardr
 	return v
 }
 
-func (b *bedrock) call(ctx context.Context, body map[string]any, judged []string, out *reply) error {
-	call := remote.Call{URL: b.url, Body: body, Judged: judged}
+func (b *bedrock) call(ctx context.Context, extra, body map[string]any, judged []string, out *reply) error {
+	call := remote.Call{URL: b.url, Body: remote.Merge(body, extra), Judged: judged, Chosen: extra != nil}
 	if b.signer == nil {
 		call.Header = remote.Bearer(b.bearer)
 	} else {
@@ -184,5 +184,5 @@ func (b *bedrock) call(ctx context.Context, body map[string]any, judged []string
 func (b *bedrock) Ping(ctx context.Context) error {
 	var i item
 	i.Text.Text = "Hello"
-	return remote.ForOperator(b.call(ctx, map[string]any{"source": "INPUT", "content": []item{i}}, nil, &reply{}))
+	return remote.ForOperator(b.call(ctx, nil, map[string]any{"source": "INPUT", "content": []item{i}}, nil, &reply{}))
 }

@@ -42,6 +42,7 @@ type api struct {
 var (
 	_ guardrail.Guardrail = (*api)(nil)
 	_ guardrail.Pinger    = (*api)(nil)
+	_ guardrail.Definer   = (*api)(nil)
 	_ guardrail.Opener    = Open
 )
 
@@ -128,7 +129,7 @@ func (g *api) Check(ctx context.Context, in *guardrail.Input) (guardrail.Verdict
 		return guardrail.Verdict{}, nil
 	}
 	var out reply
-	err := g.client.Do(ctx, remote.Call{URL: g.url, Header: g.header, Body: g.request(in), Judged: remote.Values(in.Content.Texts)}, &out)
+	err := g.client.Do(ctx, remote.Call{URL: g.url, Header: g.header, Body: g.request(in), Judged: remote.Values(in.Content.Texts), Chosen: in.Extra != nil}, &out)
 	if err != nil {
 		var failure *remote.Error
 		if g.open && errors.As(err, &failure) && failure.Unreachable() {
@@ -138,6 +139,9 @@ func (g *api) Check(ctx context.Context, in *guardrail.Input) (guardrail.Verdict
 	}
 	return g.verdict(in, &out)
 }
+
+// WantsDefinitions implements guardrail.Definer: the interface has a place for tools.
+func (g *api) WantsDefinitions() bool { return true }
 
 func (g *api) verdict(in *guardrail.Input, out *reply) (guardrail.Verdict, error) {
 	switch out.Action {

@@ -103,7 +103,7 @@ func (g *guard) Check(ctx context.Context, in *guardrail.Input) (guardrail.Verdi
 		body["metadata"] = g.metadata
 	}
 	var out reply
-	call := remote.Call{URL: g.url, Header: remote.Bearer(g.key), Body: remote.Merge(body, in.Extra), Judged: remote.Values(texts)}
+	call := remote.Call{URL: g.url, Header: remote.Bearer(g.key), Body: remote.Merge(body, in.Extra), Judged: remote.Values(texts), Chosen: in.Extra != nil}
 	if err := g.client.Do(ctx, call, &out); err != nil {
 		return guardrail.Verdict{}, err
 	}

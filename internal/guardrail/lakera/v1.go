@@ -72,7 +72,7 @@ func (g *guardV1) Check(ctx context.Context, in *guardrail.Input) (guardrail.Ver
 	}
 	body := remote.Merge(map[string]any{"input": remote.Messages(in.Content.Texts, "user", "user", "assistant", "system")}, in.Extra)
 	var out replyV1
-	call := remote.Call{URL: g.url, Header: remote.Bearer(g.key), Body: body, Judged: remote.Values(in.Content.Texts)}
+	call := remote.Call{URL: g.url, Header: remote.Bearer(g.key), Body: body, Judged: remote.Values(in.Content.Texts), Chosen: in.Extra != nil}
 	if err := g.client.Do(ctx, call, &out); err != nil {
 		return guardrail.Verdict{}, err
 	}

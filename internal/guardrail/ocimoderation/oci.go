@@ -107,7 +107,7 @@ func (m *moderation) apply(ctx context.Context, wanted *checks, text, language s
 	if m.version != "" {
 		body.Version = &version{m.version}
 	}
-	call := remote.Call{URL: actions + "/applyGuardrails", Body: body, Sign: m.account.Sign, Judged: judged}
+	call := remote.Call{URL: actions + "/applyGuardrails", Body: body, Sign: m.account.Sign, Judged: judged, Chosen: language != m.language}
 	err = m.client.Do(ctx, call, out)
 	var refused *remote.Error
 	if errors.As(err, &refused) && refused.Status == http.StatusUnauthorized {

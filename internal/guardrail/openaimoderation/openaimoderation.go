@@ -73,7 +73,7 @@ func (m *moderation) Check(ctx context.Context, in *guardrail.Input) (guardrail.
 	replies := make([]reply, len(inputs))
 	err := remote.Each(ctx, len(inputs), func(ctx context.Context, i int) error {
 		body := remote.Merge(map[string]any{"model": m.model, "input": inputs[i]}, in.Extra)
-		if err := m.client.Do(ctx, remote.Call{URL: m.url, Header: remote.Bearer(m.key), Body: body, Judged: values}, &replies[i]); err != nil {
+		if err := m.client.Do(ctx, remote.Call{URL: m.url, Header: remote.Bearer(m.key), Body: body, Judged: values, Chosen: in.Extra != nil}, &replies[i]); err != nil {
 			return err
 		}
 		if texts, many := inputs[i].([]string); many && len(replies[i].Results) != len(texts) || len(replies[i].Results) == 0 {

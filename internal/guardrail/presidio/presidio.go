@@ -3,6 +3,7 @@
 package presidio
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -134,7 +135,7 @@ func (p *presidio) analyze(ctx context.Context, in *guardrail.Input, texts []str
 		}
 	}
 	for i := range out {
-		out[i] = longest(out[i])
+		out[i] = joined(out[i])
 	}
 	return out, nil
 }
@@ -158,7 +159,7 @@ func (p *presidio) ask(ctx context.Context, in *guardrail.Input, text string, ju
 		}
 	}
 	var all []found
-	if err := p.client.Do(ctx, remote.Call{URL: s.analyzer + "/analyze", Body: body, Judged: judged}, &all); err != nil {
+	if err := p.client.Do(ctx, remote.Call{URL: s.analyzer + "/analyze", Body: body, Judged: judged, Chosen: in.Language != "" || in.Extra != nil}, &all); err != nil {
 		return nil, err
 	}
 	var kept []found
@@ -176,34 +177,23 @@ func (p *presidio) ask(ctx context.Context, in *guardrail.Input, text string, ju
 	return kept, nil
 }
 
-// longest sorts what was found, and of overlapping ones of a type keeps the longest, then the surest: neighbouring pieces of a
-// long text see the same thing, perhaps one of them not whole.
-func longest(all []found) []found {
-	slices.SortStableFunc(all, func(a, b found) int {
-		if d := (b.End - b.Start) - (a.End - a.Start); d != 0 {
-			return d
-		}
-		switch {
-		case a.Score > b.Score:
-			return -1
-		case a.Score < b.Score:
-			return 1
-		}
-		return 0
+// joined sorts what was found and makes one of overlapping ones of a type, with all that they cover: neighbouring pieces of a long
+// text see the same thing, perhaps one of them not whole. There may be very many, as callers like.
+func joined(all []found) []found {
+	slices.SortFunc(all, func(a, b found) int {
+		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(b.End, a.End), cmp.Compare(a.Entity, b.Entity))
 	})
-	var kept []found
+	var out []found
+	last := map[string]int{} // in out, by type
 	for _, f := range all {
-		if !slices.ContainsFunc(kept, func(k found) bool { return k.Entity == f.Entity && f.Start < k.End && k.Start < f.End }) {
-			kept = append(kept, f)
+		if i, seen := last[f.Entity]; seen && f.Start < out[i].End {
+			out[i].End, out[i].Score = max(out[i].End, f.End), max(out[i].Score, f.Score)
+			continue
 		}
+		last[f.Entity] = len(out)
+		out = append(out, f)
 	}
-	slices.SortStableFunc(kept, func(a, b found) int {
-		if a.Start != b.Start {
-			return a.Start - b.Start
-		}
-		return b.End - a.End
-	})
-	return kept
+	return out
 }
 
 // anonymize lets the anonymizer mask what was found. Without one the masks are those that it makes by default.

@@ -2,8 +2,8 @@ package presidio
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
-	"strings"
 
 	"tollgate/internal/guardrail/remote"
 )
@@ -14,6 +14,12 @@ import (
 func number(texts []string, all [][]found) (out []string, restore map[string]string) {
 	out, restore = slices.Clone(texts), map[string]string{}
 	tokens := map[[2]string]string{} // by type and what was found
+	own := map[string]bool{}         // that the texts hold already
+	for _, text := range texts {
+		for _, t := range token.FindAllString(text, -1) {
+			own[t] = true
+		}
+	}
 	next := 1
 	for i, text := range texts {
 		spans := spansOf(all[i], func(entity string) string { return entity })
@@ -22,7 +28,7 @@ func number(texts []string, all [][]found) (out []string, restore map[string]str
 			value, _ := remote.Slice(text, s.Start, s.End) // inside: ask has checked it
 			key := [2]string{s.With, value}
 			if tokens[key] == "" {
-				for tokens[key] == "" || held(texts, tokens[key]) {
+				for tokens[key] == "" || own[tokens[key]] {
 					tokens[key] = fmt.Sprintf("<%s_%d>", s.With, next)
 					next++
 				}
@@ -35,9 +41,8 @@ func number(texts []string, all [][]found) (out []string, restore map[string]str
 	return out, restore
 }
 
-func held(texts []string, token string) bool {
-	return slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(text, token) })
-}
+// token is the form of the tokens.
+var token = regexp.MustCompile(`<[^<>]+_[0-9]+>`)
 
 // spansOf are the places of what was found; of overlapping ones their union, so that a mask stands for all of it.
 func spansOf(list []found, with func(entity string) string) []remote.Span {

@@ -53,6 +53,9 @@ type Call struct {
 	Sign func(ctx context.Context, r *http.Request, body []byte) error
 	// Judged are the texts that are judged: an error must not repeat them.
 	Judged []string
+	// Chosen says that the caller has set parameters of the call: what the vendor says of them tells nothing of other callers' calls,
+	// and must not open the breaker for these.
+	Chosen bool
 }
 
 // Do makes a call and decodes the JSON reply into reply, which may be nil. Every error but the caller's own context's is an *Error.
@@ -66,7 +69,12 @@ func (c *Client) Do(ctx context.Context, call Call, reply any) error {
 		return ctx.Err()
 	}
 	var failure *Error
-	c.breaker.note(time.Now(), err, errors.As(err, &failure) && failure.tellsOfVendor())
+	against := errors.As(err, &failure) && failure.tellsOfVendor()
+	if against && (call.Chosen || failure.large) {
+		c.breaker.left()
+		return err
+	}
+	c.breaker.note(time.Now(), err, against)
 	return err
 }
 
@@ -89,7 +97,7 @@ func (c *Client) do(ctx context.Context, call Call, reply any) error {
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
 		return c.refused(resp, text, call.Judged)
 	case len(text) > maxReply:
-		return &Error{Vendor: c.vendor, Status: resp.StatusCode, Message: "the reply is larger than 1 MB"}
+		return &Error{Vendor: c.vendor, Status: resp.StatusCode, Message: "the reply is larger than 1 MB", large: true}
 	case reply == nil:
 		return nil
 	}

@@ -160,17 +160,28 @@ func TestDo_breaker(t *testing.T) {
 }
 
 // One caller's bad request does not take the vendor away from the others.
+// What one caller can bring about keeps nobody else's calls away.
 func TestDo_breakerKeepsToTheVendor(t *testing.T) {
-	asked := 0
-	c := open(t, `{}`, tripper(func(r *http.Request) (*http.Response, error) {
-		asked++
-		return answer(400, "application/json", `{"message":"too long"}`)(r)
-	}))
-	for range 12 {
-		_ = c.Do(t.Context(), remote.Call{URL: "https://vendor.example/"}, nil) // fails each time
-	}
-	if asked != 12 {
-		t.Errorf("asked %d times", asked)
+	for name, tt := range map[string]struct {
+		do   tripper
+		call remote.Call
+	}{
+		"a refusal":                        {answer(400, "application/json", `{"message":"too long"}`), remote.Call{}},
+		"a language that the vendor lacks": {answer(500, "application/json", `{"error":"no such language"}`), remote.Call{Chosen: true}},
+		"a reply as long as the text":      {answer(200, "application/json", strings.Repeat(" ", 2<<20)), remote.Call{}},
+	} {
+		asked := 0
+		c := open(t, `{}`, tripper(func(r *http.Request) (*http.Response, error) {
+			asked++
+			return tt.do(r)
+		}))
+		tt.call.URL = "https://vendor.example/"
+		for range 12 {
+			_ = c.Do(t.Context(), tt.call, nil) // fails each time
+		}
+		if asked != 12 {
+			t.Errorf("%s: asked %d times", name, asked)
+		}
 	}
 }
 

@@ -27,6 +27,7 @@ type Error struct {
 	// RetryAfter is how long the vendor wants to be left alone, 0 where it says nothing.
 	RetryAfter  time.Duration
 	unreachable bool
+	large       bool // a reply as long as what was asked, which who asks decides
 	cause       error
 }
 

@@ -47,6 +47,10 @@ var playable = map[string]func() *service{
 		key := rand.Text()
 		return ofGuardrail(guardrails.NewModeration(key), map[string]string{"key": key})
 	},
+	"budget_webhook": func() *service {
+		b := &recorder.BudgetWebhook{}
+		return ofCallback(b, "", b.Requests, b.Faults, b.Fail, func() any { return b.Events() })
+	},
 	"datadog": func() *service {
 		d := &recorder.Datadog{Key: rand.Text()}
 		return ofCallback(d, d.Key, d.Requests, d.Faults, d.Fail, func() any {
@@ -65,6 +69,12 @@ var playable = map[string]func() *service{
 	"langsmith": func() *service {
 		l := &recorder.LangSmith{Key: rand.Text()}
 		return ofCallback(l, l.Key, l.Requests, l.Faults, l.Fail, func() any { return l.Runs() })
+	},
+	"slack": func() *service {
+		s := &recorder.Slack{Path: "/services/" + rand.Text()}
+		played := ofCallback(s, "", s.Requests, s.Faults, s.Fail, func() any { return s.Texts() })
+		played.facts["path"] = s.Path
+		return played
 	},
 }
 
