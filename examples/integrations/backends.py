@@ -10,7 +10,9 @@ import secrets
 import shutil
 import signal
 import subprocess
+import threading
 import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from stage import ROOT, Gateway, NotSo, Stage, ask, claim, free_port
@@ -192,6 +194,41 @@ class Presidio:
         self.process = stage.run("presidio", [python, ROOT / "test/integrations/presidio/server.py", port])
         self.url = f"http://127.0.0.1:{port}"
         self.process.wait_for(lambda: ask(self.url + "/health").status == 200)
+
+
+class Sink:
+    """Where the Collector passes on what it got, as OTLP in JSON."""
+
+    def __init__(self) -> None:
+        self.got: dict[str, list] = {}
+        sink = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                sink.got.setdefault(self.path, []).append(body)
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.end_headers()
+                self.wfile.write(b"{}")
+
+            def log_message(self, *_):
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def spans(self, trace: str) -> list[dict]:
+        """The spans of a trace, with their attributes as a plain object."""
+        found = []
+        for batch in self.got.get("/v1/traces", []):
+            for resource in batch["resourceSpans"]:
+                for scope in resource["scopeSpans"]:
+                    found += [s for s in scope["spans"] if s["traceId"] == trace]
+        for span in found:
+            span["plain"] = {a["key"]: next(iter(a["value"].values()), None) for a in span.get("attributes", [])}
+        return found
 
 
 class Collector:

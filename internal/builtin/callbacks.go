@@ -5,6 +5,7 @@ import (
 	"tollgate/internal/callback/datadog"
 	"tollgate/internal/callback/generic"
 	"tollgate/internal/callback/helicone"
+	"tollgate/internal/callback/langfuse"
 	"tollgate/internal/callback/langsmith"
 	"tollgate/internal/callback/openmeter"
 	"tollgate/internal/callback/otel"
@@ -20,6 +21,8 @@ func Callbacks() map[string]callback.Opener {
 		"custom_callback_api":       generic.Open, // LiteLLM's older name
 		"generic_api":               generic.Open,
 		"helicone":                  helicone.Open,
+		"langfuse":                  langfuse.Open,
+		"langfuse_otel":             langfuse.OpenOTel,
 		"langsmith":                 langsmith.Open,
 		"openmeter":                 openmeter.Open,
 		"otel":                      otel.Open,

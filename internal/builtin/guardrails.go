@@ -12,7 +12,9 @@ import (
 	"tollgate/internal/guardrail/contentfilter"
 	"tollgate/internal/guardrail/generic"
 	"tollgate/internal/guardrail/hidesecrets"
+	"tollgate/internal/guardrail/jsonschema"
 	"tollgate/internal/guardrail/lakera"
+	"tollgate/internal/guardrail/language"
 	"tollgate/internal/guardrail/ocimoderation"
 	"tollgate/internal/guardrail/openaimoderation"
 	"tollgate/internal/guardrail/pii"
@@ -42,8 +44,10 @@ func Guardrails(getenv func(string) string, out *egress.Egress, lease *provider.
 		"detect_prompt_injection": promptinjection.Open,
 		"generic_guardrail_api":   generic.Open,
 		"hide-secrets":            hidesecrets.Open,
+		"json_schema":             jsonschema.Open,
 		"lakera":                  lakera.OpenV1,
 		"lakera_v2":               lakera.Open,
+		"language":                language.Open,
 		"length":                  bounds.Open,
 		"litellm_content_filter":  contentfilter.Open,
 		"oci":                     ocimoderation.Opener(account),

@@ -31,7 +31,7 @@ func NewHTTP(e Endpoint, client *http.Client) *HTTP {
 	h.Set("Content-Type", "application/x-protobuf")
 	return &HTTP{post.Poster{
 		Client: client, URL: e.URL, Header: h, Gzip: e.Gzip, Timeout: e.Timeout,
-		Taken: func(_ http.Header, answer []byte) { e.told(answer, nil) },
+		Taken: func(answer, sent []byte) error { e.told(answer, sent); return nil },
 	}}
 }
 

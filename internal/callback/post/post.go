@@ -40,8 +40,8 @@ type Poster struct {
 	Header  http.Header // of every request, credentials among them; it is never printed
 	Gzip    bool
 	Timeout time.Duration // of one request; 0 = callback.Timeout
-	// Taken is called with the answer of a backend that has taken a body; nil = it does not matter.
-	Taken func(header http.Header, answer []byte)
+	// Taken looks at the answer of a backend that has taken a body; its error is Post's. nil = the answer does not matter.
+	Taken func(answer, sent []byte) error
 }
 
 // longestAnswer bounds what is read of an answer, in bytes.
@@ -85,7 +85,7 @@ func (p *Poster) Post(ctx context.Context, body []byte) error {
 		text = nil
 	}
 	if p.Taken != nil && answer.StatusCode/100 == 2 {
-		p.Taken(answer.Header, text)
+		return p.Taken(text, body)
 	}
 	return judge(answer, text, body)
 }

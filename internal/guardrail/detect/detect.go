@@ -216,7 +216,7 @@ func (r *rule) at(text string, at int, found []Match) []Match {
 	until := min(at+r.Longest, len(text))
 	for from <= at {
 		loc := r.pattern.FindStringSubmatchIndex(text[from:until])
-		if loc == nil || from+loc[0] > at {
+		if len(loc) < 2 || from+loc[0] > at {
 			return found
 		}
 		if from+loc[1] > at {
