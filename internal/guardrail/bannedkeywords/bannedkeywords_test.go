@@ -55,9 +55,9 @@ func TestOpen_File(t *testing.T) {
 
 func TestOpen_Faults(t *testing.T) {
 	for settings, want := range map[string]string{
-		`{}`:                                      "banned_keywords_list: has no words",
-		`{"banned_keywords_list":[" "]}`:          "banned_keywords_list: has no words",
-		`{"banned_keywords_list":[1]}`:            "must be a list of texts",
+		`{}`:                             "banned_keywords_list: has no words",
+		`{"banned_keywords_list":[" "]}`: "banned_keywords_list: has no words",
+		`{"banned_keywords_list":[1]}`:   "must be a list of texts",
 		`{"banned_keywords_list":"/nowhere.txt"}`: "/nowhere.txt",
 	} {
 		if _, err := bannedkeywords.Open(remotetest.Spec(t, settings, nil)); err == nil || !strings.Contains(err.Error(), want) {
