@@ -87,6 +87,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	backend := httptest.NewServer(http.HandlerFunc(answer))
 	defer backend.Close()
 	var list []*gateway
+	defer func() {
+		for _, g := range list {
+			g.close()
+		}
+	}()
 	for _, i := range integrations {
 		if i.name != "none" && !match.MatchString(i.name) {
 			continue
@@ -95,7 +100,6 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", i.name, err)
 		}
-		defer g.close()
 		list = append(list, g)
 	}
 	rounds, length := 12, 150*time.Millisecond

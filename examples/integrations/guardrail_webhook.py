@@ -55,7 +55,7 @@ def demonstrate(stage: Stage) -> None:
     reply = gateway.chat("What is the capital of Spain?")
     claim(reply.text == "Madrid.", "it is answered", reply.text)
     claim(
-        reply.headers["x-litellm-applied-guardrails"] == "house-rules",
+        reply.headers.get("x-litellm-applied-guardrails") == "house-rules",
         "the answer says who has looked at it",
         "x-litellm-applied-guardrails: house-rules",
     )

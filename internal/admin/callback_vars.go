@@ -98,10 +98,10 @@ func (c *call) sealVars(where string, v any) *apierr.Error {
 }
 
 // teamLogging is metadata.callback_settings of a team, of a shape that may be written to.
-func teamLogging(t *account.Team) (settings map[string]any, success, failure []string, vars map[string]any) {
-	settings, _ = t.Metadata["callback_settings"].(map[string]any)
+func teamLogging(t *account.Team) (success, failure []string, vars map[string]any) {
+	settings, _ := t.Metadata["callback_settings"].(map[string]any)
 	vars, _ = settings["callback_vars"].(map[string]any)
-	return settings, listOf(settings["success_callback"]), listOf(settings["failure_callback"]), vars
+	return listOf(settings["success_callback"]), listOf(settings["failure_callback"]), vars
 }
 
 func listOf(v any) []string {

@@ -132,7 +132,7 @@ type callbackRequest struct {
 
 // teamCallbacksRow is what GET /team/{team_id}/callback shows. Variables are stored sealed, and shown so.
 func teamCallbacksRow(t *account.Team) row {
-	_, success, failure, vars := teamLogging(t)
+	success, failure, vars := teamLogging(t)
 	if vars == nil {
 		vars = map[string]any{}
 	}
@@ -159,7 +159,7 @@ func (a *API) teamAddCallback(ctx context.Context, c *call, in callbackRequest) 
 		if rel == 0 {
 			return c.notLeader(before.TeamID)
 		}
-		_, success, failure, old := teamLogging(t)
+		success, failure, old := teamLogging(t)
 		for _, list := range []struct {
 			when  string
 			names *[]string

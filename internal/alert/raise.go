@@ -67,13 +67,6 @@ func (o *onces) first(what string, ttl time.Duration, now time.Time) bool {
 	return true
 }
 
-// said reports whether something was said lately.
-func (o *onces) said(what string, now time.Time) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return now.Before(o.until[what])
-}
-
 // digest collects alerts of one type, model and address of an upstream.
 type digest struct {
 	first      *note

@@ -231,7 +231,7 @@ func scribble(t *rapid.T, v any) string {
 	case string:
 		if rapid.Bool().Draw(t, "escaped") {
 			var b strings.Builder
-			for _, unit := range []rune(v) {
+			for _, unit := range v {
 				if unit >= 0x10000 {
 					unit -= 0x10000
 					fmt.Fprintf(&b, `\u%04x\u%04X`, 0xD800+unit>>10, 0xDC00+unit&0x3FF)

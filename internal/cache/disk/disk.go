@@ -117,7 +117,7 @@ func (s *Store) takeIn() error {
 		if name, ok := strings.CutSuffix(d.Name(), entryFile); ok {
 			found = append(found, foundFile(name, info))
 		} else if time.Since(info.ModTime()) > leftOver {
-			return ignoreAbsent(os.Remove(path))
+			return ignoreAbsent(os.Remove(path)) //nolint:gosec // G122: the folder is the cache's own
 		}
 		return nil
 	})
@@ -233,7 +233,7 @@ func (s *Store) Flush(context.Context) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, entryFile) {
 			return ignoreAbsent(err)
 		}
-		return ignoreAbsent(os.Remove(path))
+		return ignoreAbsent(os.Remove(path)) //nolint:gosec // G122: the folder is the cache's own
 	})
 }
 

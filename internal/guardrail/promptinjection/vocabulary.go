@@ -36,7 +36,7 @@ var entries = []struct {
 	{negation, "not never no dont stop cease without nicht keine kein nie ne pas nunca non nao"},
 	{subject | filler, "i we they he she people users ich wir sie je nous ils yo nosotros io noi eu nós"},
 	{prior, "prior previous previously preceding above foregoing earlier original former vorherigen vorherige bisherigen bisherige obigen obige früheren " +
-		"précédentes précédents precedente anterior anteriores previas previos precedenti antérieures"},
+		"précédentes précédents precedente anterior anteriores previas previos precedenti antérieures"}, //nolint:misspell // Spanish
 	{every, "all any every everything each whole entire alle allen alles sämtliche toutes tous todas todos todo tutte tutti tudo"},
 	{your, "your youre deine deinen ihre ihren vos tes tus sus tue vostre suas"},
 	{rules | prompt, "instructions instruction prompt prompts directive anweisungen anweisung instruktionen instrucciones istruzioni instruções consignes"},

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"tollgate/internal/ocisim"
-	"tollgate/internal/provider"
 )
 
 func (w *identities) account(t *testing.T, params map[string]string) *Account {
@@ -93,7 +92,7 @@ func TestAccount_SharesThePrincipal(t *testing.T) {
 	}
 	a := w.account(t, nil)
 	w.lease.Start()
-	w.ask(t, d.(provider.Chatter))
+	w.ask(t, d)
 	if status, reply := apply(t, a); status != http.StatusOK {
 		t.Fatalf("%d %s", status, reply)
 	}

@@ -27,8 +27,8 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	refused, err := run(ctx, os.Args[1:])
+	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "recorders:", err)
 		os.Exit(2)
@@ -41,6 +41,12 @@ func main() {
 // run serves the kinds until ctx ends, and reports whether one of them was asked something that it refused.
 func run(ctx context.Context, kinds []string) (refused bool, err error) {
 	services := make(map[string]*service, len(kinds))
+	var servers []*http.Server
+	defer func() {
+		for _, s := range servers {
+			_ = s.Close()
+		}
+	}()
 	where := make(map[string]map[string]string, len(kinds))
 	for _, kind := range kinds {
 		open, known := playable[kind]
@@ -53,7 +59,7 @@ func run(ctx context.Context, kinds []string) (refused bool, err error) {
 			return false, err
 		}
 		server := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second}
-		defer func() { _ = server.Close() }()
+		servers = append(servers, server)
 		go func() { _ = server.Serve(listener) }() // ends with Close
 		services[kind] = s
 		s.facts["url"] = "http://" + listener.Addr().String()
