@@ -79,7 +79,8 @@ func (a *Alerter) lookAtBudgets(s *Settings, c *record.Call) {
 		}
 		a.passed(s, scope, b, ratio(b), c)
 	}
-	if refused && most.Limit > 0 { // what is left of it does not pay for a call
+	// What is left does not pay for a call. Of a budget that is far from its end that says nothing: the call was too dear.
+	if nearEnd := thresholds[len(thresholds)-1].part; refused && most.Limit > 0 && ratio(most) >= nearEnd {
 		a.passed(s, worst, most, 1, c)
 	}
 }

@@ -145,7 +145,7 @@ func (q *request) serveFound() bool {
 	q.out = &dispatch.Outcome{
 		Group: found.Group, Deployment: &dispatch.Deployment{ID: found.Deployment, Alias: found.Alias, UpstreamID: found.Upstream, Provider: found.Provider},
 	}
-	q.rec.CacheHit, q.rec.CacheSimilarity, q.rec.SavedCost = true, found.Similarity, found.Cost
+	q.rec.CacheHit, q.rec.CacheSimilarity, q.rec.SavedCost = true, min(found.Similarity, 1), found.Cost // stores round
 	if q.countReply(members) != nil {
 		return false // the members were scanned: it does not fail
 	}

@@ -63,6 +63,7 @@ func groups() []group {
 		{"costs", nil, script("test/costs/run", "--demo")},
 		{"locus", nil, script("test/locus/run", "--demo")},
 		{"clients", []string{"test/setup/clients.sh"}, script("test/clients/run")},
+		{"integrations", nil, script("test/integrations/run", "--quick")},
 		{"monitoring", nil, script("deploy/prometheus/check")},
 		{"release", nil, goTests("deploy/release", "./...")},
 		{"docs", nil, script("docs/build", "--test")},
@@ -70,7 +71,7 @@ func groups() []group {
 }
 
 func main() {
-	only := flag.String("only", "", "groups to run, separated by commas (go, openssl, python, node, artifacts, live, costs, locus, clients, monitoring, release, docs)")
+	only := flag.String("only", "", "groups to run, separated by commas (go, openssl, python, node, artifacts, live, costs, locus, clients, integrations, monitoring, release, docs)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	well := run(ctx, chosen(*only))

@@ -21,7 +21,7 @@ var networks = []string{"visa", "mastercard", "amex"}
 
 // PrebuiltNames are the values of pattern_name.
 func PrebuiltNames() []string {
-	names := slices.Concat(slices.Collect(maps.Keys(entities)), networks, detect.Kinds(detect.Secrets()))
+	names := slices.Concat(slices.Collect(maps.Keys(entities)), networks, further(), detect.Kinds(detect.Secrets()))
 	slices.Sort(names)
 	return names
 }
@@ -36,6 +36,9 @@ func Prebuilt(name string) []detect.Rule {
 		for i := range rules {
 			rules[i].Check = func(number string) bool { return detect.Network(number) == name }
 		}
+		return rules
+	}
+	if rules := furtherRules(name); rules != nil {
 		return rules
 	}
 	return detect.Of(detect.Secrets(), name, name)
