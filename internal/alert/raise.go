@@ -37,10 +37,14 @@ func (a *Alerter) say(s *Settings, n *note) {
 // mostOnces bounds what is remembered of what was said.
 const mostOnces = 10_000
 
+// sweepEvery is how often it is looked for what is over, at most.
+const sweepEvery = 10 * time.Second
+
 // onces remember what was said lately. The zero value is ready.
 type onces struct {
 	mu    sync.Mutex
 	until map[string]time.Time // guarded by mu
+	swept time.Time            // when those that are over were last taken out; guarded by mu
 }
 
 // first reports whether something was not said for a while, and remembers that it is now.
@@ -53,7 +57,8 @@ func (o *onces) first(what string, ttl time.Duration, now time.Time) bool {
 	if now.Before(o.until[what]) {
 		return false
 	}
-	if len(o.until) >= mostOnces {
+	if len(o.until) >= mostOnces && now.Sub(o.swept) >= sweepEvery { // not for every call: calls wait for the lock
+		o.swept = now
 		for w, t := range o.until {
 			if !now.Before(t) {
 				delete(o.until, w)

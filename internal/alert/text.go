@@ -31,7 +31,7 @@ const longest = 12_000
 // text is the message in LiteLLM's form.
 func (n *note) text(s *Settings) string {
 	if n.alone {
-		return clip(n.message, longest)
+		return harmless(clip(n.message, longest))
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "Level: `%s`\nTimestamp: `%s`\n\nMessage: %s", n.level, n.at.In(s.zone()).Format("15:04:05"), clip(n.message, longest))
@@ -44,8 +44,11 @@ func (n *note) text(s *Settings) string {
 	if s.ProxyURL != "" {
 		fmt.Fprintf(&b, "\n\nProxy URL: `%s`", s.ProxyURL)
 	}
-	return b.String()
+	return harmless(b.String())
 }
+
+// harmless keeps what callers have written, names and metadata, from being read as Slack's commands: <!channel>, <https://...|text>.
+func harmless(text string) string { return strings.ReplaceAll(text, "<", "&lt;") }
 
 // same tells messages apart whose texts differ in the time alone.
 func (n *note) same() string {

@@ -136,6 +136,7 @@ func (a *App) snapshot(b *built) (*gateway.Snapshot, error) {
 type way struct {
 	caFile   string
 	insecure bool
+	bodies   bool // debug logs show them
 	// environment holds the values of wayVariables, which egress reads by itself.
 	environment [len(wayVariables)]string
 }
@@ -145,7 +146,7 @@ var wayVariables = [...]string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http
 // openEgress makes the way out, or keeps the one in use with its connections when nothing about it has changed.
 func (a *App) openEgress(b *built) error {
 	cfg := b.config
-	b.way = way{caFile: extraCAs(cfg), insecure: cfg.Litellm.SSLVerify.Disabled}
+	b.way = way{caFile: extraCAs(cfg), insecure: cfg.Litellm.SSLVerify.Disabled, bodies: cfg.Tollgate.DebugBodies}
 	for i, name := range wayVariables {
 		b.way.environment[i] = os.Getenv(name)
 	}
@@ -153,7 +154,7 @@ func (a *App) openEgress(b *built) error {
 		b.egress = a.egress
 		return nil
 	}
-	e, err := egress.New(egress.Options{ExtraCAFile: b.way.caFile, InsecureSkipVerify: b.way.insecure})
+	e, err := egress.New(egress.Options{ExtraCAFile: b.way.caFile, InsecureSkipVerify: b.way.insecure, Debug: a.log, DebugBodies: b.way.bodies})
 	if err != nil {
 		return fmt.Errorf("app: %w", err)
 	}

@@ -51,15 +51,19 @@ const (
 	writeTimeout = 10 * time.Second
 	// mostWaiting bounds the answers that wait to be stored, in bytes. Those beyond it are not kept.
 	mostWaiting = 64 << 20
+	// waitCost is what an answer that waits takes beside its own bytes: a goroutine. However short answers are, no more than
+	// some thousands wait.
+	waitCost = 8 << 10
 )
 
 // Cache is the engine: it makes keys, finds answers, keeps new ones, and has equal calls that are under way at once share one
 // answer. It is safe for concurrent use.
 type Cache struct {
 	o       Options
-	store   breaker // of Store
-	vectors breaker // of Semantic
-	flights flights
+	store    breaker // of Store
+	vectors  breaker // of Semantic
+	embedder breaker // of Semantic.Model
+	flights  flights
 
 	mu      sync.Mutex
 	closed  bool           // guarded by mu
@@ -163,6 +167,7 @@ func (c *Cache) failed(what string, err error, took time.Duration) {
 
 // write stores something off the caller's way. done is called in any case, when nothing more will come.
 func (c *Cache) write(size int, b *breaker, store func(ctx context.Context) error, done func()) {
+	size += waitCost
 	c.mu.Lock()
 	closed := c.closed
 	full := c.waiting.Load()+int64(size) > mostWaiting

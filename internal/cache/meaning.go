@@ -1,7 +1,9 @@
 package cache
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -75,12 +77,14 @@ func prompt(body *content.Body) string {
 	return said.String()
 }
 
-// exact reports whether a text must be the same rather than similar: instructions, and what tools are described with.
+// exact reports whether a text must be the same rather than similar: instructions, what tools are described with, and the name
+// of who speaks.
 func exact(t *content.Text) bool {
-	return t.Kind == content.Definition || t.Role == "system" || t.Role == "developer"
+	return t.Kind == content.Definition || t.Role == "system" || t.Role == "developer" || t.Field == "name"
 }
 
-// scopeOf is what must be equal: the tenant, every parameter, the instructions, the images, and who has spoken in which order.
+// scopeOf is what must be equal: the tenant, every parameter, the instructions, the images, who has spoken in which order, and
+// which tools were called.
 // LiteLLM leaves out the messages as a whole; a question that is asked under other instructions would get their answer.
 func (c *Cache) scopeOf(p *Plan, body *content.Body) string {
 	k := c.newKeyed(p.call, p.controls.namespace, p.tenant, "meaning")
@@ -91,7 +95,7 @@ func (c *Cache) scopeOf(p *Plan, body *content.Body) string {
 	k.digest.members(params(p.call.Request, func(name string) bool { return name == "messages" || name == "prompt" }))
 	for i := range body.Texts {
 		t := &body.Texts[i]
-		k.digest.words(t.Role, string(t.Kind), t.Field)
+		k.digest.words(t.Role, string(t.Kind), t.Field, t.Name)
 		if exact(t) {
 			k.digest.words(t.Value)
 		}
@@ -106,7 +110,7 @@ func (c *Cache) scopeOf(p *Plan, body *content.Body) string {
 	return k.key()
 }
 
-// otherParts are the parts of messages that are neither text nor image: files, audio, which no text tells.
+// otherParts are the parts of messages that are no text: images with how closely they are looked at, files, audio.
 func otherParts(messages []byte) (parts [][]byte) {
 	list, err := jsonscan.InnerArray(messages, nil)
 	if err != nil {
@@ -124,7 +128,7 @@ func otherParts(messages []byte) (parts [][]byte) {
 		}
 		for _, part := range inner {
 			about, err := jsonscan.InnerObject(part, make([]jsonscan.Member, 0, 4))
-			if kind := openai.StringMember(about, "type"); err != nil || kind != "text" && kind != "image_url" {
+			if err != nil || openai.StringMember(about, "type") != "text" {
 				parts = append(parts, part)
 			}
 		}
@@ -153,10 +157,13 @@ func (m *meaning) find(ctx context.Context, p *Plan) *Found {
 	return found
 }
 
-// embed asks for the prompt's vector, once.
+var errNoVector = errors.New("cache: the embedding model has given no vector")
+
+// embed asks for the prompt's vector, once. A model that fails again and again is not waited for by every call.
 func (m *meaning) embed(ctx context.Context, p *Plan) bool {
 	c := p.c
-	if !c.vectors.closed(time.Now()) { // its answer could not be used
+	now := time.Now()
+	if !c.vectors.closed(now) || !c.embedder.allows(now) { // its answer could not be used, or it has none
 		c.note(Event{Kind: Skipped, Operation: "embed"})
 		return false
 	}
@@ -170,9 +177,12 @@ func (m *meaning) embed(ctx context.Context, p *Plan) bool {
 	switch {
 	case err == nil && len(vector) > 0:
 		m.vector = vector
+		c.embedder.note(nil, time.Now())
 		c.note(Event{Kind: Answered, Operation: "embed", Took: time.Since(begun)})
 		return true
 	case ctx.Err() == nil:
+		err = cmp.Or(err, errNoVector)
+		c.embedder.note(err, time.Now())
 		c.failed("embed", err, time.Since(begun))
 	}
 	return false

@@ -11,6 +11,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -70,6 +71,11 @@ type Options struct {
 	// FetchAllow lists special networks that Fetch may reach all the same, for an image server of the operator's own.
 	FetchAllow []netip.Prefix
 
+	// Debug, where its level is that of debug logs, shows each request of Transport and the status of its answer, without keys.
+	Debug *slog.Logger
+	// DebugBodies shows what is sent as well.
+	DebugBodies bool
+
 	// Dial opens connections in place of net.Dialer, for tests.
 	Dial DialFunc
 	// Resolver resolves the names that Fetch meets; nil means the system's.
@@ -79,6 +85,7 @@ type Options struct {
 // Egress is the way out of the process. It is safe for concurrent use.
 type Egress struct {
 	upstream *http.Transport
+	shown    *shown  // in front of upstream; nil = debug logs are off
 	guarded  *Egress // nil in the guarded one itself
 	fetch    *http.Client
 	guard    *guard
@@ -140,6 +147,10 @@ func New(o Options) (*Egress, error) {
 	cautious.Proxy, cautious.DialContext = nil, g.dialContext
 	cautious.TLSClientConfig.InsecureSkipVerify = false
 	e.guarded = &Egress{upstream: cautious, fetch: e.fetch, guard: g}
+	if o.Debug != nil && o.Debug.Enabled(context.Background(), slog.LevelDebug) {
+		e.shown = &shown{way: e.upstream, log: o.Debug, bodies: o.DebugBodies}
+		e.guarded.shown = &shown{way: cautious, log: o.Debug, bodies: o.DebugBodies}
+	}
 	return e, nil
 }
 
@@ -153,7 +164,12 @@ func (e *Egress) Guarded() *Egress {
 }
 
 // Transport returns the pooled transport for upstreams that the operator configured. It never follows a redirect.
-func (e *Egress) Transport() http.RoundTripper { return e.upstream }
+func (e *Egress) Transport() http.RoundTripper {
+	if e.shown != nil {
+		return e.shown
+	}
+	return e.upstream
+}
 
 // Direct returns a transport to what stands beside the process, a cloud's metadata service or a cluster's own endpoint:
 // it goes through no proxy, which would ask its own neighbours. With roots it trusts them alone, and checks whatever

@@ -100,6 +100,7 @@ func (q *request) withCredentials(t dispatch.Target) (dispatch.Target, error) {
 
 // outgoing is what one attempt sends: the body with the fallback's overrides, and the headers that are passed on.
 func (q *request) outgoing(t dispatch.Target) (dispatch.Target, *openai.Request, error) {
+	span := q.attemptSpan() // before anything that ends the attempt
 	if q.snap.Models.byID(t.ID).misfits(q.op) {
 		return t, nil, cannot(q.op, t)
 	}
@@ -115,7 +116,7 @@ func (q *request) outgoing(t dispatch.Target) (dispatch.Target, *openai.Request,
 	if err != nil {
 		return t, nil, badBody(q.op, err)
 	}
-	body.Header = q.tellTrace(q.forwarded)
+	body.Header = q.tellTrace(q.forwarded, span)
 	q.sent = body
 	return t, body, nil
 }

@@ -48,19 +48,20 @@ func tell(t *testing.T, settings string) (*governed, <-chan heard) {
 	u := newUpstream(t)
 	u.handle = func(w http.ResponseWriter, r *http.Request, body map[string]any) { (*g.answers.Load())(w, r, body) }
 	g.upstream(greedy)
+	open := func(spec callback.Spec) (callback.Callback, error) {
+		who := spec.Settings.Text("who")
+		if who == "" {
+			who = spec.Name
+		}
+		return capture{who, events}, spec.Settings.Err()
+	}
 	g.options = app.Options{
 		Config:  []byte(strings.ReplaceAll(governedYAML, "UPSTREAM", u.URL) + "litellm_settings:\n" + settings),
 		Version: "test", DataDir: t.TempDir(), Env: func(string) (string, bool) { return "", false },
 		Providers: func(func(string) string, *price.Table) map[string]provider.Opener {
 			return map[string]provider.Opener{"openai": compat.Open, "jina_ai": compat.Open, "hosted_vllm": openPanics}
 		},
-		Integrations: app.Integrations{Callbacks: map[string]callback.Opener{"capture": func(spec callback.Spec) (callback.Callback, error) {
-			who := spec.Settings.Text("who")
-			if who == "" {
-				who = spec.Name
-			}
-			return capture{who, events}, spec.Settings.Err()
-		}}},
+		Integrations: app.Integrations{Callbacks: map[string]callback.Opener{"capture": open, "otel": open}}, // the one shows no traces
 		NewLog:  func(bool, bool) (*slog.Logger, slog.Level) { return slog.New(slog.DiscardHandler), slog.LevelInfo },
 		Metrics: telemetry.NewMetrics(),
 	}

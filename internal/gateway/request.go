@@ -13,6 +13,7 @@ import (
 	"tollgate/internal/apierr"
 	"tollgate/internal/budget"
 	"tollgate/internal/dispatch"
+	"tollgate/internal/egress"
 	"tollgate/internal/guardrail"
 	"tollgate/internal/limit"
 	"tollgate/internal/money"
@@ -95,6 +96,9 @@ func newRequest(g *Gateway, w http.ResponseWriter, r *http.Request, rt *route, o
 	q.rec = record.Call{ID: telemetry.NewID(), Route: rt.Path, CallType: callTypes[op], Started: time.Now(), Replica: g.opts.Replica}
 	q.rec.SentID = callID(r, q.rec.ID) // callers repeat theirs, so the ledger has an id of ours
 	q.startTrace()
+	if g.opts.Log.Enabled(q.ctx, slog.LevelDebug) {
+		q.ctx = egress.WithCall(q.ctx, q.rec.SentID)
+	}
 	g.opts.Metrics.CallStarted()
 	return q
 }

@@ -19,7 +19,7 @@ import (
 type tracing struct {
 	on       bool
 	admitted time.Time // when the call was let in; zero = it was not
-	spans    []string  // of the attempts that were sent, in order
+	spans    []string  // of the attempts, in order
 	lookup   *record.Step
 }
 
@@ -103,20 +103,25 @@ func tracestate(h http.Header) string {
 	return state
 }
 
-// stateKey reports whether a key is one of tracestate's: lower case, and at most one "@" before the system's name.
+// stateKey reports whether a key is one of tracestate's: lower case, and at most one "@" before the system's name. Names begin
+// with a letter, a tenant's with a digit too.
 func stateKey(key string) bool {
-	const longest = 256
+	const longest, longestTenant, longestSystem = 256, 241, 14
 	tenant, system, several := strings.Cut(key, "@")
-	if key == "" || len(key) > longest || several && (tenant == "" || system == "") {
+	if key == "" || len(key) > longest || several && (len(tenant) > longestTenant || len(system) > longestSystem) {
 		return false
 	}
-	for i, c := range []byte(tenant + system) {
+	return !several && stateName(key, false) || several && stateName(tenant, true) && stateName(system, false)
+}
+
+func stateName(s string, digitFirst bool) bool {
+	for i, c := range []byte(s) {
 		letter, digit := c >= 'a' && c <= 'z', c >= '0' && c <= '9'
-		if !letter && !digit && (i == 0 || !strings.ContainsRune("_-*/", rune(c))) {
+		if !letter && !(digit && (i > 0 || digitFirst)) && (i == 0 || !strings.ContainsRune("_-*/", rune(c))) {
 			return false
 		}
 	}
-	return true
+	return s != ""
 }
 
 // stateValue reports whether a value is one of tracestate's: printable, without "," and "=".
@@ -159,20 +164,19 @@ func (q *request) tracedLookup() error {
 	return err
 }
 
-// attemptSpan makes the span of the attempt that is about to be sent.
+// attemptSpan makes the span of an attempt, "" where nobody traces. Each has one, sent or not: they are told by their order.
 func (q *request) attemptSpan() string {
+	if !q.traced.on {
+		return ""
+	}
 	span := newSpan()
 	q.traced.spans = append(q.traced.spans, span)
 	return span
 }
 
 // tellTrace has the upstream take part in the trace, where the operator wants that (forward_traceparent_to_llm_provider).
-func (q *request) tellTrace(h http.Header) http.Header {
-	if !q.traced.on {
-		return h
-	}
-	span := q.attemptSpan()
-	if !q.snap.ForwardTraceparent {
+func (q *request) tellTrace(h http.Header, span string) http.Header {
+	if !q.traced.on || !q.snap.ForwardTraceparent {
 		return h
 	}
 	if h = h.Clone(); h == nil {

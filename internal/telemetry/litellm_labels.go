@@ -25,7 +25,7 @@ func label(s string) string {
 	return strings.ToValidUTF8(s, "?")
 }
 
-var lineBreaks = strings.NewReplacer("\r", "", "\n", " ", "\u2028", "", "\u2029", "")
+var lineBreaks = strings.NewReplacer(between, "", "\r", "", "\n", " ", "\u2028", "", "\u2029", "")
 
 var unfit = regexp.MustCompile(`[^a-zA-Z0-9_]`)
 

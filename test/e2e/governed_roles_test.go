@@ -18,7 +18,7 @@ import (
 var own = []string{
 	"/key/info", "/key/health", "/spend/logs", "/key/daily/activity", "/global/spend/end_users",
 	"/utils/token_counter", "/utils/supported_openai_params", "/utils/transform_request", "/spend/calculate",
-	"/user/available_roles", "/v1/model_group/info", // nothing but names
+	"/user/available_roles", "/v1/model_group/info", "/guardrails/list", "/guardrails/apply_guardrail", // nothing but names; one's own text
 	"/models", "/v1/models", "/models/x1", "/v1/models/x1", "/model/info", "/v1/model/info", "/v2/model/info", "/model_group/info",
 }
 

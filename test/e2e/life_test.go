@@ -271,7 +271,7 @@ func TestValidate(t *testing.T) {
 	}
 	tests := []struct{ name, text, want string }{
 		{"unknown fallback", strings.Replace(good, "[oci-cohere-command]", "[oci-nowhere]", 1), `oci-nowhere`},
-		{"wrong type", good + "\ntollgate_settings: {config_reload: 7}\n", `config.yaml:42:36: error: tollgate_settings.config_reload`},
+		{"wrong type", good + "\ntollgate_settings: {config_reload: 7}\n", `config.yaml:43:36: error: tollgate_settings.config_reload`},
 		{"missing variable", strings.Replace(good, "OCI_USER", "OCI_NOBODY", 1), `OCI_NOBODY`},
 		{"key file is none", strings.ReplaceAll(good, "os.environ/OCI_KEY_FILE", "/dev/null"), "error: model_list[0].litellm_params"},
 		{"fingerprint of another key", strings.ReplaceAll(good, "os.environ/OCI_FINGERPRINT", "20:3b:97:13:55:1c:5b:0d:d3:37:d8:50:4e:c5:3a:34"), "fingerprint"},

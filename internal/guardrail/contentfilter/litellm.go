@@ -14,7 +14,7 @@ var passport = []string{"passport", "passports", "travel document", "passeport",
 
 // shapes are further patterns of LiteLLM. Where LiteLLM finds any number of a length, a word of its kind must stand near it here.
 var shapes = map[string]detect.Rule{
-	"discover":             {Digits: 16, Longest: 24, Check: discover, Pattern: `6(?:011|4[4-9]\d|5\d\d)(?:\d{12}|(?:[ \-]\d{4}){3})`},
+	"discover":             {Digits: 16, Longest: 24, Check: detect.Luhn, Pattern: `6(?:011|4[4-9]\d|5\d\d)(?:\d{12}|(?:[ \-]\d{4}){3})`},
 	"generic_api_key":      {Score: .7, Literals: []string{"api"}, Fold: true, Longest: 160, Loose: true, Pattern: `(?i)api[\-_ ]?key["']?\s{0,3}[:=]\s{0,3}["']?([A-Za-z0-9_\-]{20,128})`},
 	"passport_uk":          {Score: .6, Digits: 9, Longest: 10, Near: passport, Pattern: `\d{9}`},
 	"passport_germany":     {Score: .6, Digits: 1, Longest: 10, Near: passport, Pattern: `[CFGHJKLMNPRTVWXYZ][CFGHJKLMNPRTVWXYZ0-9]{8}`},
@@ -66,13 +66,13 @@ var selected = map[string]struct {
 	"us_ssn_no_dash":     {"US_SSN", func(r *detect.Rule) bool { return len(r.Near) > 0 }},
 	"ipv4":               {"IP_ADDRESS", func(r *detect.Rule) bool { return r.Digits > 0 }},
 	"ipv6":               {"IP_ADDRESS", func(r *detect.Rule) bool { return r.Digits == 0 }},
-	"passport_us":        {"US_PASSPORT", all},
-	"nl_bsn_contextual":  {"NL_BSN", all},
+	"passport_us":        {"US_PASSPORT", every},
+	"nl_bsn_contextual":  {"NL_BSN", every},
 	"br_cpf_unformatted": {"BR_CPF", func(r *detect.Rule) bool { return len(r.Near) > 0 }},
-	"eu_iban_enhanced":   {"IBAN_CODE", all},
+	"eu_iban_enhanced":   {"IBAN_CODE", every},
 }
 
-func all(*detect.Rule) bool { return true }
+func every(*detect.Rule) bool { return true }
 
 // further are the names of all of these.
 func further() []string {
@@ -113,8 +113,6 @@ func said(name string, words []string) detect.Rule {
 	}
 	return detect.Rule{Kind: name, Score: .5, Literals: firsts, Fold: true, Longest: longest + 16, Pattern: `(?i)(?:` + strings.Join(patterns, "|") + `)\b`}
 }
-
-func discover(number string) bool { return detect.Luhn(number) }
 
 // cnpj checks the two check digits of a Brazilian company (mod 11).
 func cnpj(s string) bool {

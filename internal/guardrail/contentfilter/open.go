@@ -2,7 +2,6 @@ package contentfilter
 
 import (
 	"fmt"
-	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -175,14 +174,14 @@ func (o *opening) categories() {
 			continue
 		}
 		where := fmt.Sprintf("[%d]", i)
-		table, ok := categories[c.Category]
+		table, ok := builtIn(c.Category)
 		if c.File != "" {
 			ok = o.load("categories", c.File, &table)
 			if ok && len(table.Keywords) == 0 {
 				s.Fault("categories", "%s: %s holds no keywords", where, c.File)
 			}
 		} else if !ok {
-			s.Fault("categories", "%s: there is no category %q; there are %s, or give a category_file", where, c.Category, strings.Join(slices.Sorted(maps.Keys(categories)), ", "))
+			s.Fault("categories", "%s: there is no category %q; there are %s, or give a category_file", where, c.Category, strings.Join(CategoryNames(), ", "))
 		}
 		if c.Threshold == "" {
 			c.Threshold = "medium"

@@ -38,7 +38,7 @@ type Rule struct {
 	Find func(text string, at int) (start, end int, ok bool)
 	// Before is how many bytes a match may begin before its literal.
 	Before int
-	// Longest bounds a match in bytes; 0 = 128.
+	// Longest is how many bytes of a match a Pattern sees; 0 = 128. One that reaches so far takes the rest of its token too.
 	Longest int
 	// Held is how many bytes of a match are waited for where a text comes in pieces, when it is fewer than Longest: those of a stream
 	// that is held back.
@@ -137,7 +137,19 @@ func (s *Scanner) add(r *rule) {
 func (s *Scanner) Overlap() int { return s.overlap }
 
 // Scan finds everything in a text, from left to right. Of matches that overlap the longest stays, and covers all of them.
+// Characters without width, and blanks, dashes and letters that only look other than ASCII's, hide nothing.
 func (s *Scanner) Scan(text string) []Match {
+	plain, at := undisguised(text)
+	found := s.scan(plain)
+	if at != nil {
+		for i := range found {
+			found[i].Start, found[i].End = at[found[i].Start], at[found[i].End]
+		}
+	}
+	return found
+}
+
+func (s *Scanner) scan(text string) []Match {
 	var found []Match
 	found = s.literals.scan(text, found)
 	if len(s.digits) > 0 {
@@ -220,6 +232,9 @@ func (r *rule) at(text string, at int, found []Match) []Match {
 			return found
 		}
 		if from+loc[1] > at {
+			if from+loc[1] == until {
+				loc = toTheEnd(text, from, loc)
+			}
 			if m, ok := r.match(text, from, loc); ok {
 				return append(found, m)
 			}
@@ -231,6 +246,21 @@ func (r *rule) at(text string, at int, found []Match) []Match {
 		from += loc[0] + max(size, 1)
 	}
 	return found
+}
+
+// toTheEnd are the indexes of a match that was cut, with the rest of the token that it is: a mask must leave no part.
+func toTheEnd(text string, base int, loc []int) []int {
+	cut := loc[1]
+	end := base + cut
+	for end < len(text) && (isAlnum(text[end]) || strings.IndexByte("_-./+=~%", text[end]) >= 0) {
+		end++
+	}
+	for i := 1; i < len(loc); i += 2 {
+		if loc[i] == cut {
+			loc[i] = end - base
+		}
+	}
+	return loc
 }
 
 // match is what a pattern's indexes, counted from base, stand for.

@@ -71,6 +71,7 @@ func (l *literals) scan(text string, found []Match) []Match {
 	if !l.any || len(text) < 2 {
 		return found
 	}
+	ends := map[*rule]int{} // of the last match of each: what is inside was found, and to look again would take quadratic time
 	pair := uint16(text[0])
 	for i := 1; i < len(text); i++ {
 		pair = pair<<8 | uint16(text[i])
@@ -79,8 +80,13 @@ func (l *literals) scan(text string, found []Match) []Match {
 		}
 		list := l.lists[l.pairs[pair]]
 		for j := range list {
-			if list[j].stands(text[i-1:]) {
-				found = list[j].rule.at(text, i-1, found)
+			r := list[j].rule
+			if !list[j].stands(text[i-1:]) || i-1 < ends[r] {
+				continue
+			}
+			n := len(found)
+			if found = r.at(text, i-1, found); len(found) > n {
+				ends[r] = found[n].End
 			}
 		}
 	}

@@ -10,13 +10,13 @@ func Secrets() []Rule {
 	)
 	return []Rule{
 		{Kind: "private_key", Literals: []string{"-----BEGIN "}, Find: pem, Longest: 8192, Held: held, Loose: true},
-		{Kind: "putty_private_key", Literals: []string{"PuTTY-User-Key-File-"}, Longest: 4096, Held: held, Loose: true, Pattern: `PuTTY-User-Key-File-[\s\S]+?Private-MAC: [0-9a-f]+`},
+		{Kind: "putty_private_key", Literals: []string{"PuTTY-User-Key-File-"}, Find: putty, Longest: puttyKey, Held: held, Loose: true},
 		{Kind: "aws_access_key", Literals: []string{"AKIA", "ASIA", "ABIA", "ACCA"}, Pattern: `(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}`},
 		{Kind: "aws_secret_key", Score: .9, Literals: []string{"aws", "secret"}, Fold: true, Pattern: `(?i)(?:aws|secret)[a-z_ \-]{0,30}key[a-z_ \-]{0,10}["']?\s{0,3}[:=]\s{0,3}["']?([A-Za-z0-9/+]{40})(?:[^A-Za-z0-9/+]|\z)`, Loose: true},
 		{Kind: "oci_auth_material", Score: .9, Literals: []string{"pass_phrase", "security_token", "auth_token", "customer_secret_key", "fingerprint"}, Fold: true, Longest: 4096, Held: held,
 			Pattern: `(?i)(?:pass_phrase|security_token|auth_token|customer_secret_key)["']?[ \t]{0,3}[:=][ \t]{0,3}["']?([^\s"']{8,})|fingerprint["']?[ \t]{0,3}[:=][ \t]{0,3}["']?((?:[0-9a-f]{2}:){15}[0-9a-f]{2})`, Loose: true},
-		{Kind: "oci_session_token", Literals: []string{"ST$eyJ"}, Longest: 4096, Held: held, Pattern: `ST\$eyJ[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{10,}`},
-		{Kind: "github_token", Literals: []string{"ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"}, Longest: longKey, Pattern: `(?:gh[pousr]_[A-Za-z0-9]{36,251}|github_pat_[A-Za-z0-9_]{22,255})`},
+		{Kind: "oci_session_token", Literals: []string{"ST$eyJ"}, Find: jwt, Longest: 4096, Held: held},
+		{Kind: "github_token", Literals: []string{"ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"}, Longest: longKey, Pattern: `(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,})`},
 		{Kind: "gitlab_token", Literals: []string{"glpat-", "gldt-", "glrt-", "glptt-", "glcbt-", "glsoat-"}, Pattern: `gl(?:pat|dt|rt|ptt|cbt|soat)-[A-Za-z0-9_\-]{20,64}`},
 		{Kind: "slack_token", Literals: []string{"xox", "xapp-"}, Longest: longKey, Pattern: `xox[abeoprs]-[A-Za-z0-9\-]{10,}|xapp-\d-[A-Za-z0-9\-]{20,}`},
 		{Kind: "slack_webhook", Literals: []string{"https://hooks.slack.com/"}, Pattern: `https://hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9+/]{20,}`},
@@ -56,14 +56,62 @@ func Secrets() []Rule {
 		{Kind: "new_relic_key", Literals: []string{"NRAK-", "NRJS-"}, Pattern: `NR(?:AK-[A-Z0-9]{27}|JS-[a-f0-9]{19})`},
 		{Kind: "sentry_token", Literals: []string{"sntrys_", "sntryu_"}, Longest: longKey, Pattern: `sntry(?:s_eyJ[A-Za-z0-9+/=_\-]{40,}|u_[a-f0-9]{64})`},
 		{Kind: "age_secret_key", Literals: []string{"AGE-SECRET-KEY-1"}, Pattern: `AGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}`},
-		{Kind: "jwt", Literals: []string{"eyJ"}, Longest: 4096, Held: held, Pattern: `eyJ[A-Za-z0-9_\-]{10,}\.eyJ[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{10,}`},
+		{Kind: "jwt", Literals: []string{"eyJ"}, Find: jwt, Longest: 4096, Held: held},
 		{Kind: "oracle_connect_string", Score: .9, Literals: []string{"jdbc:oracle:", "oracle+", "sqlplus"}, Fold: true, Longest: 160, Loose: true, Pattern: `(?i)(?:jdbc:oracle:thin:|oracle\+[a-z]+://|sqlplus\s+)([\w$#]{1,30}[/:][^@\s/]{3,64})@`},
 		{Kind: "url_with_password", Literals: []string{"://"}, Longest: 256, Loose: true, Pattern: `://[^\s/:@]{0,64}:([^\s/@]{3,128})@`, Check: notTemplate},
 		{Kind: "basic_auth", Score: .9, Literals: []string{"basic "}, Fold: true, Longest: longKey, Pattern: `(?i)basic\s+([A-Za-z0-9+/]{12,}={0,2})`, Check: mixed, Near: []string{"authorization"}},
 		{Kind: "bearer_token", Score: .9, Literals: []string{"bearer "}, Fold: true, Longest: 4096, Held: held, Pattern: `(?i)bearer\s+([A-Za-z0-9._~+/\-]{16,}=*)`, Check: mixed},
 		{Kind: "assigned_secret", Score: .7, Literals: []string{"password", "passwd", "pwd", "secret", "token", "api_key", "apikey", "api-key", "passphrase"}, Fold: true, Longest: 192, Loose: true, Check: assigned,
-			Pattern: `(?i)(?:password|passwd|pwd|passphrase|secret|token|api[_\-]?key)["']?\s{0,3}(?::=|=>|[:=])\s{0,3}["']?([^\s"',;<>{}()\[\]]{8,128})`},
+			Pattern: `(?i)(?:password|passwd|pwd|passphrase|secret|token|api[_\-]?key)["']?\s{0,3}(?::=|=>|[:=])\s{0,3}["']?([^\s"',;<>{}()\[\]]{8,})`},
 	}
+}
+
+// Bounds of what is looked for in one place: of parts of tokens, and of keys of PuTTY. Real ones are far shorter.
+const (
+	longestHeader  = 2048
+	longestPayload = 8192
+	fewestOfPart   = 13
+	puttyKey       = 4096
+)
+
+// jwt finds a token of three parts, behind ST$ where it is one of OCI. To find the dots first keeps "eyJeyJeyJ..." cheap.
+func jwt(text string, at int) (start, end int, ok bool) {
+	rest := strings.TrimPrefix(text[at:], "ST$")
+	first := strings.IndexByte(rest[:min(longestHeader, len(rest))], '.')
+	if first < fewestOfPart || !strings.HasPrefix(rest[first+1:], "eyJ") || tokenPart(rest[:first]) < first {
+		return 0, 0, false
+	}
+	payload := rest[first+1:]
+	second := tokenPart(payload[:min(longestPayload, len(payload))])
+	if second < fewestOfPart || second == len(payload) || payload[second] != '.' {
+		return 0, 0, false
+	}
+	signature := tokenPart(payload[second+1:])
+	return at, len(text) - len(payload) + second + 1 + signature, signature >= 10
+}
+
+// tokenPart is how many characters at the beginning of a text one part of a token may have.
+func tokenPart(s string) int {
+	for i := range len(s) {
+		if !isAlnum(s[i]) && s[i] != '_' && s[i] != '-' {
+			return i
+		}
+	}
+	return len(s)
+}
+
+// putty finds a key file of PuTTY.
+func putty(text string, at int) (start, end int, ok bool) {
+	const last = "Private-MAC: "
+	i := strings.Index(text[at:min(at+puttyKey, len(text))], last)
+	if i < 0 {
+		return 0, 0, false
+	}
+	end = at + i + len(last)
+	for end < len(text) && isHex(text[end]) {
+		end++
+	}
+	return at, end, true
 }
 
 // pem finds a private key, to its end or to the end of the text.

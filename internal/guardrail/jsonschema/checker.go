@@ -15,7 +15,7 @@ import (
 
 const (
 	// maxSteps bounds the work of one check. Schemas come from callers, and a short one may say the same thing a billion times over.
-	maxSteps = 500_000
+	maxSteps = 200_000
 	maxDepth = 200
 )
 
@@ -28,24 +28,25 @@ type checker struct {
 	root     any
 	steps    int
 	patterns map[string]*regexp.Regexp // nil = it does not compile here
+	targets  map[string]any            // by reference
 	where    string                    // what failed first, in the schema
 	err      error
 }
 
 func newChecker(ctx context.Context, root any) *checker {
-	return &checker{ctx: ctx, root: root, patterns: map[string]*regexp.Regexp{}}
+	return &checker{ctx: ctx, root: root, patterns: map[string]*regexp.Regexp{}, targets: map[string]any{}}
 }
 
 // fail notes the first failure.
-func (c *checker) fail(at, keyword string) bool {
+func (c *checker) fail(at *place, keyword string) bool {
 	if c.where == "" {
-		c.where = pointer(at, keyword)
+		c.where = at.to(keyword).String()
 	}
 	return false
 }
 
 // check reports whether value fits schema, which stands at at.
-func (c *checker) check(schema, value any, at string, depth int) bool {
+func (c *checker) check(schema, value any, at *place, depth int) bool {
 	if c.steps++; c.err != nil || c.steps > maxSteps || depth > maxDepth {
 		if c.err == nil {
 			c.err = errTooMuch
@@ -67,24 +68,27 @@ func (c *checker) check(schema, value any, at string, depth int) bool {
 }
 
 // fits is check without a trace of a failure.
-func (c *checker) fits(schema, value any, at string, depth int) bool {
+func (c *checker) fits(schema, value any, at *place, depth int) bool {
 	where := c.where
 	ok := c.check(schema, value, at, depth+1)
 	c.where = where
 	return ok
 }
 
-func (c *checker) reference(s map[string]any, value any, at string, depth int) bool {
+func (c *checker) reference(s map[string]any, value any, at *place, depth int) bool {
 	ref, ok := s["$ref"].(string)
 	if !ok {
 		return true
 	}
-	target, ok := resolve(c.root, ref)
+	target, ok := c.targets[ref]
 	if !ok {
-		c.err = fmt.Errorf("the JSON schema refers to %q, which is not in it", ref)
-		return false
+		if target, ok = resolve(c.root, ref); !ok {
+			c.err = fmt.Errorf("the JSON schema refers to %q, which is not in it", ref)
+			return false
+		}
+		c.targets[ref] = target
 	}
-	return c.check(target, value, pointer(at, "$ref"), depth+1)
+	return c.check(target, value, at.to("$ref"), depth+1)
 }
 
 // resolve finds what a reference inside of a schema means.
@@ -115,7 +119,7 @@ func resolve(root any, ref string) (any, bool) {
 }
 
 // anyValue checks what is asked of values of every type.
-func (c *checker) anyValue(s map[string]any, value any, at string) bool {
+func (c *checker) anyValue(s map[string]any, value any, at *place) bool {
 	if t, ok := s["type"]; ok && !isOneOf(t, value) {
 		return c.fail(at, "type")
 	}
@@ -200,9 +204,9 @@ func sameNumber(a, b json.Number) bool {
 }
 
 // combined checks the schemas that are made of schemas.
-func (c *checker) combined(s map[string]any, value any, at string, depth int) bool {
+func (c *checker) combined(s map[string]any, value any, at *place, depth int) bool {
 	for i, sub := range list(s, "allOf") {
-		if !c.check(sub, value, indexed(at, "allOf", i), depth+1) {
+		if !c.check(sub, value, at.to("allOf").to(strconv.Itoa(i)), depth+1) {
 			return false
 		}
 	}
@@ -221,14 +225,14 @@ func (c *checker) combined(s map[string]any, value any, at string, depth int) bo
 			branch = "then"
 		}
 		if sub, ok := s[branch]; ok {
-			return c.check(sub, value, pointer(at, branch), depth+1)
+			return c.check(sub, value, at.to(branch), depth+1)
 		}
 	}
 	return c.err == nil
 }
 
 // count counts the schemas that fit, up to enough.
-func (c *checker) count(subs []any, value any, at string, depth, enough int) (n int) {
+func (c *checker) count(subs []any, value any, at *place, depth, enough int) (n int) {
 	for _, sub := range subs {
 		if c.fits(sub, value, at, depth) {
 			if n++; n == enough {
@@ -241,7 +245,7 @@ func (c *checker) count(subs []any, value any, at string, depth, enough int) (n 
 
 func list(s map[string]any, keyword string) []any { l, _ := s[keyword].([]any); return l }
 
-func (c *checker) typed(s map[string]any, value any, at string, depth int) bool {
+func (c *checker) typed(s map[string]any, value any, at *place, depth int) bool {
 	switch v := value.(type) {
 	case string:
 		return c.text(s, v, at)
@@ -256,7 +260,7 @@ func (c *checker) typed(s map[string]any, value any, at string, depth int) bool 
 }
 
 // bounded checks a length against two keywords.
-func (c *checker) bounded(s map[string]any, n int, least, most, at string) bool {
+func (c *checker) bounded(s map[string]any, n int, least, most string, at *place) bool {
 	if limit, ok := number(s, least); ok && float64(n) < limit {
 		return c.fail(at, least)
 	}
@@ -275,7 +279,7 @@ func number(s map[string]any, keyword string) (float64, bool) {
 	return v, err == nil
 }
 
-func (c *checker) text(s map[string]any, v, at string) bool {
+func (c *checker) text(s map[string]any, v string, at *place) bool {
 	if !c.bounded(s, utf8.RuneCountInString(v), "minLength", "maxLength", at) {
 		return false
 	}
@@ -297,7 +301,7 @@ func (c *checker) pattern(p string) *regexp.Regexp {
 	return re
 }
 
-func (c *checker) number(s map[string]any, n json.Number, at string) bool {
+func (c *checker) number(s map[string]any, n json.Number, at *place) bool {
 	v, err := n.Float64()
 	if err != nil {
 		return c.fail(at, "type")

@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-func (c *checker) array(s map[string]any, v []any, at string, depth int) bool {
+func (c *checker) array(s map[string]any, v []any, at *place, depth int) bool {
 	if !c.bounded(s, len(v), "minItems", "maxItems", at) {
 		return false
 	}
@@ -24,11 +24,11 @@ func (c *checker) array(s map[string]any, v []any, at string, depth int) bool {
 	for i, e := range v {
 		switch {
 		case i < len(first):
-			if !c.check(first[i], e, indexed(at, keyword, i), depth+1) {
+			if !c.check(first[i], e, at.to(keyword).to(strconv.Itoa(i)), depth+1) {
 				return false
 			}
 		case ok:
-			if !c.check(rest, e, pointer(at, "items"), depth+1) {
+			if !c.check(rest, e, at.to("items"), depth+1) {
 				return false
 			}
 		}
@@ -52,7 +52,7 @@ func (c *checker) unique(v []any) bool {
 	return true
 }
 
-func (c *checker) contains(s map[string]any, v []any, at string, depth int) bool {
+func (c *checker) contains(s map[string]any, v []any, at *place, depth int) bool {
 	sub, ok := s["contains"]
 	if !ok {
 		return true
@@ -74,7 +74,7 @@ func (c *checker) contains(s map[string]any, v []any, at string, depth int) bool
 	return c.err == nil
 }
 
-func (c *checker) object(s, v map[string]any, at string, depth int) bool {
+func (c *checker) object(s, v map[string]any, at *place, depth int) bool {
 	if !c.bounded(s, len(v), "minProperties", "maxProperties", at) || !c.required(s, v, at) {
 		return false
 	}
@@ -85,14 +85,14 @@ func (c *checker) object(s, v map[string]any, at string, depth int) bool {
 	}
 	dependent, _ := s["dependentSchemas"].(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(dependent)) {
-		if _, there := v[name]; there && !c.check(dependent[name], v, pointer(pointer(at, "dependentSchemas"), name), depth+1) {
+		if _, there := v[name]; there && !c.check(dependent[name], v, at.to("dependentSchemas").to(name), depth+1) {
 			return false
 		}
 	}
 	return true
 }
 
-func (c *checker) required(s, v map[string]any, at string) bool {
+func (c *checker) required(s, v map[string]any, at *place) bool {
 	there := func(e any) bool {
 		name, ok := e.(string)
 		_, has := v[name]
@@ -100,7 +100,7 @@ func (c *checker) required(s, v map[string]any, at string) bool {
 	}
 	for i, e := range list(s, "required") {
 		if !there(e) {
-			return c.fail(pointer(at, "required"), strconv.Itoa(i))
+			return c.fail(at.to("required"), strconv.Itoa(i))
 		}
 	}
 	dependent, _ := s["dependentRequired"].(map[string]any)
@@ -113,15 +113,15 @@ func (c *checker) required(s, v map[string]any, at string) bool {
 }
 
 // property checks one member of an object.
-func (c *checker) property(s map[string]any, name string, value any, at string, depth int) bool {
-	if sub, ok := s["propertyNames"]; ok && !c.check(sub, name, pointer(at, "propertyNames"), depth+1) {
+func (c *checker) property(s map[string]any, name string, value any, at *place, depth int) bool {
+	if sub, ok := s["propertyNames"]; ok && !c.check(sub, name, at.to("propertyNames"), depth+1) {
 		return false
 	}
 	known := false
 	properties, _ := s["properties"].(map[string]any)
 	if sub, ok := properties[name]; ok {
 		known = true
-		if !c.check(sub, value, pointer(pointer(at, "properties"), name), depth+1) {
+		if !c.check(sub, value, at.to("properties").to(name), depth+1) {
 			return false
 		}
 	}
@@ -129,13 +129,13 @@ func (c *checker) property(s map[string]any, name string, value any, at string, 
 	for _, p := range slices.Sorted(maps.Keys(patterns)) {
 		if re := c.pattern(p); re == nil || re.MatchString(name) {
 			known = true
-			if re != nil && !c.check(patterns[p], value, pointer(pointer(at, "patternProperties"), p), depth+1) {
+			if re != nil && !c.check(patterns[p], value, at.to("patternProperties").to(p), depth+1) {
 				return false
 			}
 		}
 	}
 	if sub, ok := s["additionalProperties"]; ok && !known {
-		return c.check(sub, value, pointer(at, "additionalProperties"), depth+1)
+		return c.check(sub, value, at.to("additionalProperties"), depth+1)
 	}
 	return true
 }

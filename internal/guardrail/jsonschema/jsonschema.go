@@ -9,8 +9,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"strconv"
-	"strings"
 
 	"tollgate/internal/content"
 	"tollgate/internal/guardrail"
@@ -123,7 +121,7 @@ func check(ctx context.Context, schema any, object bool, text string) (where str
 		return "", nil
 	}
 	c := newChecker(ctx, schema)
-	c.check(schema, value, "#", 0)
+	c.check(schema, value, nil, 0)
 	return c.where, c.err
 }
 
@@ -194,10 +192,3 @@ func requested(request *content.Body) (schema any, object bool) {
 	}
 	return nil, false
 }
-
-// pointer adds a step to a place in a schema.
-func pointer(at, step string) string {
-	return at + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(step)
-}
-
-func indexed(at, keyword string, i int) string { return at + "/" + keyword + "/" + strconv.Itoa(i) }

@@ -29,13 +29,14 @@ type candidate struct {
 // sentences finds a sentence that asks a model to leave its instructions, or to tell them.
 func (v *vocabulary) sentences(text string) string {
 	r := reader{text: text}
+	known := memo{}
 	var c candidate
 	var before, last class // of the two words before
 	for r.next() {
 		if r.ends {
 			c, before, last = candidate{}, 0, 0
 		}
-		word := v.class(r.word)
+		word := v.class(r.word, known)
 		if c.verb != 0 {
 			if kind := c.add(word); kind != "" {
 				return kind

@@ -95,14 +95,32 @@ func fields(list string) (words []string) {
 	return words
 }
 
+// memo is the classes of words of one text that are not spelt right, or are other words: most words come again.
+type memo map[string]class
+
+// mostMemo bounds a memo.
+const mostMemo = 1024
+
 // class is the class of a word, 0 for most.
-func (v *vocabulary) class(word []byte) class {
+func (v *vocabulary) class(word []byte, known memo) class {
 	if c, ok := v.exact[string(word)]; ok {
 		return c
 	}
 	if len(word) < leastFuzzy || len(word) > maxWord || v.like >= 1 {
 		return 0
 	}
+	if c, ok := known[string(word)]; ok {
+		return c
+	}
+	c := v.likely(word)
+	if len(known) < mostMemo {
+		known[string(word)] = c
+	}
+	return c
+}
+
+// likely is the class of the first word that a word is like enough.
+func (v *vocabulary) likely(word []byte) class {
 	seen := letters(string(word))
 	for n := max(len(word)-2, leastFuzzy); n <= min(len(word)+2, maxWord); n++ {
 		for i := range v.fuzzy[n] {

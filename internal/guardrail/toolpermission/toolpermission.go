@@ -124,12 +124,19 @@ func (g *toolPermission) Check(_ context.Context, in *guardrail.Input) (guardrai
 		if !ok {
 			continue
 		}
+		if t.name == "" {
+			return guardrail.Verdict{}, errNameless
+		}
 		if d := g.decide(t); !d.allow {
 			return g.block(t, d), nil
 		}
 	}
 	return guardrail.Verdict{}, nil
 }
+
+// errNameless keeps a call from passing whose tool is not known: many upstreams stream the name before the arguments, in a piece without
+// a text, and then it is not among the texts of the answer.
+var errNameless = errors.New("a tool is called whose name is not known, as in streams that send it before the arguments; ask without stream")
 
 // tool is one that is offered or called.
 type tool struct {
@@ -167,7 +174,7 @@ func called(t *content.Text) (tool, bool) {
 	switch {
 	case t.Kind == content.Arguments:
 		return tool{name: t.Name, kind: "function", call: true, arguments: t.Value}, true
-	case t.Name != "" && t.Field == "input":
+	case t.Field == "input":
 		return tool{name: t.Name, kind: "custom", call: true}, true
 	}
 	return tool{}, false
@@ -183,9 +190,6 @@ type decision struct {
 // decide finds the first rule that is about a tool and, of a call, whose arguments fit.
 func (g *toolPermission) decide(t tool) decision {
 	why := ""
-	if t.name == "" && t.kind == "" {
-		return decision{allow: g.allow}
-	}
 	for _, r := range g.rules {
 		if r.name != nil && !r.name.MatchString(t.name) || r.kind != nil && !r.kind.MatchString(t.kind) {
 			continue

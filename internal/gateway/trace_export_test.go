@@ -1,0 +1,7 @@
+package gateway
+
+// Traceparent and Tracestate read headers, for tests.
+var (
+	Traceparent = traceparent
+	Tracestate  = tracestate
+)
