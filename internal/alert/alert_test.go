@@ -143,6 +143,10 @@ func TestTexts(t *testing.T) {
 			w.Observe(failing(func(c *record.Call) { c.RequestMetadata = []byte(`{"alerting_metadata":{"hello":"world","n":1}}`) }))
 		}, "Level: `High`\nTimestamp: `00:00:00`\n\nMessage: LLM API call failed: `the upstream is away`\nRequest Model: `chat`\nAPI Base: `https://upstream`\nStatus: `503`" +
 			"\n\n*Alerting Metadata*: \nhello: `world`\n\n\n*Alerting Metadata*: \nn: `1`\n\n\nProxy URL: `https://proxy`"},
+		{"a caller's command to Slack", alert.Exceptions, func(w *world) {
+			w.Observe(failing(func(c *record.Call) { c.RequestMetadata = []byte(`{"alerting_metadata":{"a":"<!channel>"}}`) }))
+		}, "Level: `High`\nTimestamp: `00:00:00`\n\nMessage: LLM API call failed: `the upstream is away`\nRequest Model: `chat`\nAPI Base: `https://upstream`\nStatus: `503`" +
+			"\n\n*Alerting Metadata*: \na: `&lt;!channel>`\n\n\nProxy URL: `https://proxy`"},
 		{"slow", alert.TooSlow, func(w *world) {
 			w.Observe(failing(func(c *record.Call) { c.Outcome, c.Started = record.Success, c.Ended.Add(-400500*time.Millisecond) }))
 		}, "Level: `Low`\nTimestamp: `00:00:00`\n\nMessage: `Responses are slow - 400.5s response time > Alerting threshold: 300s`\nRequest Model: `chat`\nAPI Base: `https://upstream`\n\nProxy URL: `https://proxy`"},

@@ -13,13 +13,28 @@ import (
 	"tollgate/internal/cache"
 	"tollgate/internal/config"
 	"tollgate/internal/egress"
+	"tollgate/internal/secret"
 	"tollgate/internal/setting"
 )
 
 // openedCache is the cache of a configuration. A reload that changes nothing of it keeps it, with what is in it.
 type openedCache struct {
 	cache *cache.Cache
-	made  string // what it was made of
+	made  string            // what it was made of
+	read  map[string]string // the variables that it was asked of when it was opened
+}
+
+// same reports whether a cache made of made, in an environment, would be this one.
+func (o *openedCache) same(made string, getenv func(string) string) bool {
+	if o == nil || o.made != made {
+		return false
+	}
+	for name, value := range o.read {
+		if getenv(name) != value {
+			return false
+		}
+	}
+	return true
 }
 
 // retire closes the backend once no call uses it any more.
@@ -53,14 +68,18 @@ func (a *App) openCache(b *built) {
 		b.leaveOut(path, err)
 		return
 	}
-	if before := a.inForce.Load(); before != nil && before.cache != nil && before.cache.made == made {
+	if before := a.inForce.Load(); before != nil && before.cache.same(made, b.getenv) {
 		b.cache = before.cache
 		b.probeCache(kind)
 		return
 	}
-	settings := setting.New(path, values, b.getenv)
+	read := map[string]string{}
+	settings := setting.New(path, values, func(name string) string {
+		read[name] = b.getenv(name)
+		return read[name]
+	})
 	spec := cache.Spec{
-		Settings: settings, Client: b.egress.HTTPClient(), Direct: &http.Client{Transport: b.egress.Direct(nil)}, Log: a.log,
+		Settings: settings, Client: b.egress.HTTPClient(), Direct: &http.Client{Transport: b.egress.Direct(nil)}, Log: a.log, Check: a.checking,
 	}
 	if spec.TLS, err = egress.TLSConfig(b.way.caFile); err != nil {
 		b.leaveOut(path, err)
@@ -72,10 +91,7 @@ func (a *App) openCache(b *built) {
 		return
 	}
 	o.Log, o.Observer = a.log, a.cacheObserver()
-	o.About = cache.About{Type: kind, Settings: maskedParams(values)}
-	if a.checking { // folders are not made, servers not connected to
-		return
-	}
+	o.About = cache.About{Type: kind, Settings: shownParams(values)}
 	store, vectors, err := open(spec)
 	if err == nil {
 		err = settings.Err()
@@ -95,8 +111,24 @@ func (a *App) openCache(b *built) {
 	for _, name := range settings.Unknown() {
 		b.warnSetting(path+"."+name, fmt.Sprintf("the cache %s has no such setting", kind))
 	}
-	b.cache = &openedCache{cache: cache.New(o), made: made}
+	opened := cache.New(o)
+	if a.checking {
+		_ = opened.Close() // nothing was stored
+		return
+	}
+	b.cache = &openedCache{cache: opened, made: made, read: read}
 	b.probeCache(kind)
+}
+
+// shownParams are cache_params as /cache/ping shows them: without secrets, also those that an address holds.
+func shownParams(values map[string]any) map[string]any {
+	shown := maskedParams(values)
+	for name, v := range shown {
+		if text, ok := v.(string); ok && strings.Contains(text, "://") && strings.ContainsAny(text, "@?") {
+			shown[name] = secret.Mask
+		}
+	}
+	return shown
 }
 
 func (b *built) probeCache(kind string) {
@@ -138,21 +170,8 @@ func (b *built) cacheValues() map[string]any {
 
 // cacheMade tells what a cache is made of, to see whether a reload changes it. It is not printed.
 func (b *built) cacheMade(values map[string]any) (string, error) {
-	text, err := json.Marshal([]any{values, b.way, b.config.Tollgate.CacheScope, b.config.Router.CachingGroups, environmentOfCaches(b.getenv)})
+	text, err := json.Marshal([]any{values, b.way, b.config.Tollgate.CacheScope, b.config.Router.CachingGroups})
 	return string(text), err
-}
-
-// environmentOfCaches are the variables that caches read.
-func environmentOfCaches(getenv func(string) string) map[string]string {
-	out := map[string]string{}
-	for _, name := range [...]string{"REDIS_URL", "REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "REDIS_USERNAME", "REDIS_DB", "REDIS_SSL", "REDIS_CLUSTER_NODES",
-		"REDIS_SENTINEL_NODES", "REDIS_SERVICE_NAME", "QDRANT_URL", "QDRANT_API_BASE", "QDRANT_API_KEY", "DATABASE_URL", "AWS_ACCESS_KEY_ID",
-		"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION_NAME", "CACHED_STREAMING_CHUNK_DELAY"} {
-		if v := getenv(name); v != "" {
-			out[name] = v
-		}
-	}
-	return out
 }
 
 // cacheOptions reads what the engine is told, whatever the backend.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -246,7 +247,8 @@ func (a *App) metadataOf(ctx context.Context, kind, id string) (map[string]any, 
 // traces reports whether a callback shows traces, so that calls note what they are made of.
 func (b *built) traces() bool {
 	for i := range b.callbacks {
-		switch b.callbacks[i].Name {
+		kind, _ := b.callbackSettings(b.callbacks[i].Name)["callback_type"].(string)
+		switch cmp.Or(kind, b.callbacks[i].Name) {
 		case "otel", "langfuse", "langfuse_otel":
 			return true
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tollgate/internal/app"
+	"tollgate/internal/builtin"
 	"tollgate/internal/cache"
 	"tollgate/internal/callback"
 	"tollgate/internal/config"
@@ -41,6 +42,9 @@ func (k *kinds) integrations() app.Integrations {
 		}},
 		DeclinedCallbacks: []app.Declined{{Name: "sentry", Why: "is on the moon as well"}},
 		Caches: map[string]cache.Opener{"map": func(spec cache.Spec) (cache.Store, cache.Vectors, error) {
+			if spec.Settings.Text("url", "MAP_URL"); spec.Check {
+				return nil, nil, spec.Settings.Err()
+			}
 			s := &mapStore{k: k, values: map[string][]byte{}}
 			k.stores = append(k.stores, s)
 			return s, nil, spec.Settings.Err()
@@ -212,6 +216,65 @@ func TestReloadKeepsTheCache(t *testing.T) {
 		}
 	case <-time.After(30 * time.Second):
 		t.Error("the callback has heard of nothing")
+	}
+}
+
+// A variable that the cache has read is a part of it, wherever it is set.
+func TestReloadReadsTheCachesVariables(t *testing.T) {
+	k := &kinds{}
+	cached := chatModel + "litellm_settings: {cache: true, cache_params: {type: map}}\nenvironment_variables: {MAP_URL: 'map://one', OTHER: %s}\n"
+	w, _, err := openKinds(t, k, strings.Replace(cached, "%s", "a", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.mustReload(strings.Replace(cached, "%s", "b", 1))
+	if len(k.stores) != 1 {
+		t.Errorf("%d caches were opened: another variable is none of the cache's", len(k.stores))
+	}
+	w.mustReload(strings.NewReplacer("map://one", "map://two", "%s", "b").Replace(cached))
+	if len(k.stores) != 2 {
+		t.Errorf("%d caches were opened", len(k.stores))
+	}
+}
+
+// The page of the cache shows no secret, wherever it stands.
+func TestCachePageShowsNoSecret(t *testing.T) {
+	w, _, err := openKinds(t, &kinds{}, chatModel+"litellm_settings: {cache: true, cache_params: {type: map, url: 'redis://user:hidden1@host:1/0', password: hidden2, pgvector_url: 'postgres://host/db?password=hidden3', namespace: ns}}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := w.do("GET", "/cache/ping", "")
+	if got.Code != 200 || strings.Contains(got.Body.String(), "hidden") || !strings.Contains(got.Body.String(), `"namespace":"ns"`) {
+		t.Errorf("%d %s", got.Code, got.Body)
+	}
+}
+
+// A check finds the faults of a cache without making anything.
+func TestCheckLooksAtTheCache(t *testing.T) {
+	for params, want := range map[string]string{
+		"type: disk, disk_cache_dir: DIR/made, max_size_mb: 0":                             "max_size_mb: must be at least 1",
+		"type: disk, disk_cache_dir: DIR/made, odd: 1":                                     "cache_params.odd: the cache disk has no such setting",
+		"type: qdrant-semantic, similarity_threshold: 0.9":                                 "qdrant_collection_name: is missing",
+		"type: local-semantic, similarity_threshold: 2, semantic_cache_embedding_model: m": "must be above 0",
+		"type: redis, host: 127.0.0.1, port: many":                                         "cache_params.port",
+	} {
+		dir := t.TempDir()
+		file := filepath.Join(dir, "config.yaml")
+		if err := os.WriteFile(file, []byte(chatModel+"litellm_settings: {cache: true, cache_params: {"+strings.ReplaceAll(params, "DIR", dir)+"}}\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		o := options(&upstreams{}, file, &bytes.Buffer{})
+		o.Integrations = app.Integrations{Caches: builtin.Caches()}
+		var said strings.Builder
+		for _, d := range app.Check(o) {
+			said.WriteString(d.String() + "\n")
+		}
+		if !strings.Contains(said.String(), want) {
+			t.Errorf("%s\n%s", params, said.String())
+		}
+		if _, err := os.Stat(filepath.Join(dir, "made")); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: a folder was made: %v", params, err)
+		}
 	}
 }
 

@@ -22,6 +22,9 @@ func Caches() map[string]cache.Opener {
 	}
 	return map[string]cache.Opener{
 		"disk": func(s cache.Spec) (cache.Store, cache.Vectors, error) {
+			if s.Check {
+				return nil, nil, disk.Check(s.Settings)
+			}
 			store, err := disk.Open(s.Settings, s.Log)
 			return store, nil, err
 		},

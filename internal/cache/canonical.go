@@ -13,7 +13,7 @@ import (
 )
 
 // This file writes JSON in one form, so that requests which mean the same have the same key: members sorted by name, numbers
-// by value, texts without escapes. The form is for hashing alone: each value begins with a letter for its kind, and texts
+// by value, texts without escapes; of a schema's properties the order counts. The form is for hashing alone: each value begins with a letter for its kind, and texts
 // tell their length, so that no two values have the same form.
 
 // digest hashes values in their one form.
@@ -67,9 +67,27 @@ func (d *digest) members(members []jsonscan.Member) {
 	d.mark('{')
 	for i := range members {
 		d.write('"', members[i].Name)
+		if string(members[i].Name) == "properties" {
+			d.order(members[i].Value)
+		}
 		d.value(members[i].Value)
 	}
 	d.mark('}')
+}
+
+// order hashes the names of a schema's properties as they come: a model writes them in this order, and what it writes first
+// decides on the rest.
+func (d *digest) order(raw []byte) {
+	if raw[0] != '{' {
+		return
+	}
+	members, err := jsonscan.InnerObject(raw, make([]jsonscan.Member, 0, 8))
+	if err != nil { // value hashes it as it is written
+		return
+	}
+	for i := range members {
+		d.write('p', members[i].Name)
+	}
 }
 
 func (d *digest) list(raw []byte) {

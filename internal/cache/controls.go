@@ -3,7 +3,7 @@ package cache
 import (
 	"fmt"
 	"math"
-	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,28 +30,46 @@ const (
 	longestNamespace = 128
 )
 
-// Controls lists the members of a body's object cache, in its order, for who allows only some of them to a key.
+// Controls lists the members of a body's object cache, in its order, for who allows only some of them to a key. A namespace
+// that stands in the metadata is one of them.
 func Controls(r *openai.Request) []string {
+	var names []string
+	if metadataNamespace(r) != "" {
+		names = append(names, "namespace")
+	}
 	raw, ok := r.Get("cache")
 	if !ok {
-		return nil
+		return names
 	}
 	members, err := jsonscan.InnerObject(raw, nil)
 	if err != nil {
-		return nil // no object: Plan refuses it
+		return names // no object: Plan refuses it
 	}
-	names := make([]string, 0, len(members))
 	for i := range members {
 		names = append(names, string(members[i].Name))
 	}
 	return names
 }
 
+// metadataNamespace is LiteLLM's other place for a namespace.
+func metadataNamespace(r *openai.Request) string {
+	raw, ok := r.Get("metadata")
+	if !ok || raw[0] != '{' {
+		return ""
+	}
+	members, err := jsonscan.InnerObject(raw, nil)
+	if err != nil {
+		return ""
+	}
+	return openai.StringMember(members, "redis_namespace")
+}
+
 // readControls reads them. The error is an *openai.ParseError.
-func readControls(r *openai.Request, h http.Header) (controls, error) {
+func readControls(call *Call) (controls, error) {
 	var c controls
-	for _, line := range h["Cache-Control"] {
-		c.header(line)
+	r := call.Request
+	for _, line := range call.Header["Cache-Control"] {
+		c.header(line, call.Allowed)
 	}
 	if raw, ok := r.Get("caching"); ok {
 		switch string(raw) {
@@ -63,11 +81,7 @@ func readControls(r *openai.Request, h http.Header) (controls, error) {
 			return c, wrong("caching", "expected a boolean")
 		}
 	}
-	if raw, ok := r.Get("metadata"); ok && raw[0] == '{' {
-		if members, err := jsonscan.InnerObject(raw, nil); err == nil {
-			c.namespace = openai.StringMember(members, "redis_namespace")
-		}
-	}
+	c.namespace = metadataNamespace(r)
 	if err := c.body(r); err != nil {
 		return c, err
 	}
@@ -146,11 +160,16 @@ func seconds(name string, value []byte) (*time.Duration, error) {
 }
 
 // header reads a Cache-Control: no-cache, no-store and max-age as HTTP has them, s-maxage as LiteLLM has it, which is how long
-// the answer is kept. What it does not understand is ignored, as HTTP has it.
-func (c *controls) header(line string) {
+// the answer is kept. What it does not understand is ignored, as HTTP has it, and so is what is not allowed: browsers and
+// proxies send the header without being asked.
+func (c *controls) header(line string, allowed []string) {
 	for directive := range strings.SplitSeq(line, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
-		switch strings.ToLower(name) {
+		name = strings.ToLower(name)
+		if len(allowed) > 0 && !slices.Contains(allowed, inBody[name]) {
+			continue
+		}
+		switch name {
 		case "no-cache":
 			c.noCache = true
 		case "no-store":
@@ -166,6 +185,9 @@ func (c *controls) header(line string) {
 		}
 	}
 }
+
+// inBody are the directives of a Cache-Control by the body's names.
+var inBody = map[string]string{"no-cache": "no-cache", "no-store": "no-store", "max-age": "s-maxage", "s-maxage": "ttl"}
 
 func checkNamespace(name string) error {
 	if len(name) > longestNamespace {

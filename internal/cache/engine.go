@@ -59,7 +59,7 @@ const (
 // Cache is the engine: it makes keys, finds answers, keeps new ones, and has equal calls that are under way at once share one
 // answer. It is safe for concurrent use.
 type Cache struct {
-	o       Options
+	o        Options
 	store    breaker // of Store
 	vectors  breaker // of Semantic
 	embedder breaker // of Semantic.Model

@@ -428,8 +428,18 @@ func TestCache_Bounds(t *testing.T) {
 	}
 	close(gate)
 	c.Settle()
-	if store.sets != mostWaiting/(4<<20) || seen.count["dropped set"] != 20-store.sets || len(c.flights.running) != 0 {
+	if store.sets != mostWaiting/(4<<20+waitCost) || seen.count["dropped set"] != 20-store.sets || len(c.flights.running) != 0 {
 		t.Errorf("%d are stored, %v, %d flights are left", store.sets, seen.count, len(c.flights.running))
+	}
+	gate = make(chan struct{}) // many short ones are bounded too: each waits in a goroutine
+	before, dropped := store.sets, seen.count["dropped set"]
+	for i := range mostWaiting/waitCost + 100 {
+		keep(100+i, 1)
+	}
+	close(gate)
+	c.Settle()
+	if got := store.sets - before; got > mostWaiting/waitCost || seen.count["dropped set"] == dropped {
+		t.Errorf("%d short answers have waited at once", got)
 	}
 	if err := c.Close(); err != nil {
 		t.Fatal(err)

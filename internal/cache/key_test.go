@@ -53,7 +53,7 @@ const plainBody = `{"model":"m","messages":[{"role":"user","content":"Where is R
 func TestKey_SameMeaning(t *testing.T) {
 	want := keyOf(t, openai.OpChat, plainBody)
 	for name, body := range map[string]string{
-		"order":          `{"seed":7,"tools":[{"function":{"parameters":{"properties":{"b":{"type":"number"},"a":{"type":"string"}},"type":"object"},"name":"f"},"type":"function"}],"n":2,"stop":["a","b"],"temperature":0.5,"messages":[{"content":"Where is Rome? é","role":"user"}],"model":"m"}`,
+		"order":          `{"seed":7,"tools":[{"function":{"parameters":{"properties":{"a":{"type":"string"},"b":{"type":"number"}},"type":"object"},"name":"f"},"type":"function"}],"n":2,"stop":["a","b"],"temperature":0.5,"messages":[{"content":"Where is Rome? é","role":"user"}],"model":"m"}`,
 		"white space":    strings.NewReplacer(":", " :\n ", ",", "\t,\r\n").Replace(strings.ReplaceAll(plainBody, "Where is Rome? é", "Where is Rome? é")),
 		"escapes":        strings.NewReplacer("é", `\u00e9`, "Rome", `R\u006fme`, `"a"`, `"\u0061"`, "/", `\/`).Replace(plainBody),
 		"numbers":        strings.NewReplacer("0.5", "5e-1", `"n":2`, `"n":2.0`, `"seed":7`, `"seed":0.7E+1`).Replace(plainBody),
@@ -85,6 +85,8 @@ func TestKey_OtherMeaning(t *testing.T) {
 		{`"n":2`, `"n":2,"nobody_knows_this":1`}, {`"n":2`, `"n":2,"extra_body":{"top_k":4}`}, {`"n":2`, `"n":2,"extra_body":{"top_k":5}`}, {`"n":2`, `"n":2,"drop_params":true`}, {`"n":2`, `"n":2,"service_tier":"flex"`},
 		{`"n":2`, `"n":2,"mock_response":"x"`}, {`"n":2`, `"n":2,"api_key":"one"`}, {`"n":2`, `"n":2,"api_key":"two"`}, {`"n":2`, `"n":2,"api_base":"https://a"`}, {`"n":2`, `"n":2,"specific_deployment":true`},
 		{"Rome", `\ud800`}, {"Rome", `\ud801`}, {"Rome", "\uFFFD"},
+		{`{"a":{"type":"string"},"b":{"type":"number"}}`, `{"b":{"type":"number"},"a":{"type":"string"}}`}, // the order in which a model fills a schema
+		{`{"a":{"type":"string"},"b":{"type":"number"}}`, `{"ab":{"type":"string"}}`}, {`{"a":{"type":"string"},"b":{"type":"number"}}`, `[]`},
 	} {
 		note(change[0]+" -> "+change[1], keyOf(t, openai.OpChat, strings.Replace(plainBody, change[0], change[1], 1)))
 	}
@@ -344,7 +346,7 @@ func FuzzControls(f *testing.F) {
 		if err != nil {
 			return
 		}
-		c, err := readControls(r, http.Header{"Cache-Control": {header}})
+		c, err := readControls(&Call{Request: r, Header: http.Header{"Cache-Control": {header}}})
 		var parse *openai.ParseError
 		if err != nil && !errors.As(err, &parse) {
 			t.Fatalf("%T: %v", err, err)

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"sync"
@@ -137,6 +138,25 @@ func TestMeaning(t *testing.T) {
 			}
 		})
 	}
+	for name, pair := range map[string][2]string{
+		"the name of who speaks":       {`{"role":"user","name":"%s","content":"Who am I?"}`, "ann|bob"},
+		"the tool that was called":     {`{"role":"assistant","content":null,"tool_calls":[{"id":"1","type":"function","function":{"name":"%s","arguments":"{}"}}]},{"role":"tool","tool_call_id":"1","content":"ok"}`, "read_file|delete_file"},
+		"how an image is looked at":    {`{"role":"user","content":[{"type":"text","text":"What?"},{"type":"image_url","image_url":{"url":"https://x/1.png","detail":"%s"}}]}`, "low|high"},
+		"what is in a file of a part":  {`{"role":"user","content":[{"type":"text","text":"What?"},{"type":"file","file":{"file_data":"%s"}}]}`, "AAAA|BBBB"},
+		"which image comes first":      {`{"role":"user","content":[%s,{"type":"text","text":"What?"}]}`, `{"type":"image_url","image_url":{"url":"https://x/1"}},{"type":"image_url","image_url":{"url":"https://x/2"}}|{"type":"image_url","image_url":{"url":"https://x/2"}},{"type":"image_url","image_url":{"url":"https://x/1"}}`},
+		"who has spoken in what order": {`{"role":"%s","content":"?"}`, "user|assistant"},
+	} {
+		c, look := semantic(t, Semantic{Vectors: newShelf(), Threshold: 0.9}, angle)
+		one, other, _ := strings.Cut(pair[1], "|")
+		body := func(s string) string {
+			return `{"model":"m","messages":[{"role":"user","content":"Hello."},` + strings.Replace(pair[0], "%s", s, 1) + `]}`
+		}
+		look(body(one))
+		if look(body(one)) == nil || look(body(other)) != nil {
+			t.Errorf("%s must be the same, and decides nothing", name)
+		}
+		_ = c.Close()
+	}
 	c, look := semantic(t, Semantic{Vectors: newShelf(), ByEndUser: true, Threshold: 0.9}, angle)
 	defer c.Close()
 	look(first)
@@ -192,6 +212,34 @@ func TestMeaning_Cost(t *testing.T) {
 			t.Errorf("%s: %v, asked %d times", name, got, asked-before)
 		}
 	}
+}
+
+// A model that is too late again and again is not waited for by every call, and is tried again after a while.
+func TestMeaning_SlowModel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		away := true
+		c, look := semantic(t, Semantic{Vectors: newShelf(), Threshold: 0.9, Timeout: time.Second}, func(ctx context.Context, model, text string) ([]float32, money.USD, error) {
+			if away {
+				<-ctx.Done()
+				return nil, 0, ctx.Err()
+			}
+			return angle(ctx, model, text)
+		})
+		defer c.Close()
+		begun := time.Now()
+		for i := range 3 * breakerFailures {
+			look(question(fmt.Sprintf(`,"seed":%d`, i)))
+		}
+		if took := time.Since(begun); took != breakerFailures*time.Second {
+			t.Errorf("calls have waited %v for a model that does not answer", took)
+		}
+		away = false
+		time.Sleep(breakerPause)
+		look(question(""))
+		if look(question("")) == nil {
+			t.Error("the model is there again, and nothing is found")
+		}
+	})
 }
 
 // A model or a store that fails, or is too late, is a miss; a store that fails again and again costs no more embeddings.

@@ -15,8 +15,9 @@ type Spec struct {
 	Direct   *http.Client // past any proxy, to what stands beside the process
 	TLS      *tls.Config  // the roots that the gateway trusts
 	Log      *slog.Logger
+	Check    bool // the settings alone are looked at: no folder is made, and the backend is not used
 }
 
-// Opener makes a backend: one of both is nil. It does no network I/O, and makes folders at most. Faults go to spec.Settings; the
-// error is nil where there are none.
+// Opener makes a backend: one of both is nil, and both may be where spec.Check is set. It does no network I/O, and makes folders
+// at most. Faults go to spec.Settings; the error is nil where there are none.
 type Opener func(spec Spec) (Store, Vectors, error)

@@ -16,6 +16,7 @@ type Embed func(ctx context.Context, model, text string) (vector []float32, cost
 type Call struct {
 	Request *openai.Request // as it would go upstream: with what guardrails have masked
 	Header  http.Header     // the caller's, for Cache-Control
+	Allowed []string        // the controls that Header may say, by the body's names; none = all
 	Alias   string          // the alias that is asked of the router
 	Tenant  Tenant
 	// Also is whatever else the answer depends on, such as headers that go upstream.
@@ -52,7 +53,7 @@ type Found struct {
 // Plan says what the cache does for a call; nil where it does nothing. The error is an *openai.ParseError about what the caller
 // says of the cache.
 func (c *Cache) Plan(call *Call) (*Plan, error) {
-	controls, err := readControls(call.Request, call.Header)
+	controls, err := readControls(call)
 	if err != nil {
 		return nil, err
 	}

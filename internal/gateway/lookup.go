@@ -44,9 +44,11 @@ func (q *request) lookup() error {
 	}
 	k := &q.cached
 	var err error
-	if k.plan, err = q.snap.Cache.Plan(&cache.Call{
-		Request: q.body, Header: q.r.Header, Alias: q.alias, Tenant: q.tenant(), Also: q.alsoDecides(), Embed: q.snap.Embed,
-	}); err != nil || k.plan == nil {
+	call := &cache.Call{Request: q.body, Header: q.r.Header, Alias: q.alias, Tenant: q.tenant(), Also: q.alsoDecides(), Embed: q.snap.Embed}
+	if key := q.caller.Key; key != nil {
+		call.Allowed = key.AllowedCacheCtrl
+	}
+	if k.plan, err = q.snap.Cache.Plan(call); err != nil || k.plan == nil {
 		return badBody(q.op, err)
 	}
 	q.rec.CacheKey = k.plan.Key()
@@ -80,9 +82,17 @@ func (q *request) checkCacheControls() error {
 	return nil
 }
 
+// sharingTeam is a team as far as its keys belong together: LiteLLM gives one team to every key of a login, whoever's it is.
+func sharingTeam(id string) string {
+	if id == "litellm-dashboard" {
+		return ""
+	}
+	return id
+}
+
 // tenant is whose call it is, by what the gateway has found out itself.
 func (q *request) tenant() cache.Tenant {
-	t := cache.Tenant{Key: q.caller.KeyHash(), Team: q.caller.TeamID(), Org: q.caller.OrgID(), EndUser: q.rec.EndUser}
+	t := cache.Tenant{Key: q.caller.KeyHash(), Team: sharingTeam(q.caller.TeamID()), Org: q.caller.OrgID(), EndUser: q.rec.EndUser}
 	switch {
 	case q.caller.Token != nil:
 		t.User = q.caller.UserID()

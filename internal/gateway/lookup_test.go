@@ -222,6 +222,10 @@ func TestCache_Tenants(t *testing.T) {
 	if times.Load() != 8 {
 		t.Errorf("upstream was asked %d times", times.Load())
 	}
+	// The keys of logins have one team in LiteLLM's tables, and are strangers to each other.
+	if gateway.SharingTeam("litellm-dashboard") != "" || gateway.SharingTeam("a") != "a" {
+		t.Error("logins share answers, or a team does not")
+	}
 }
 
 // A hit is a call: it counts as a request, and a key that may not call is refused before. Its tokens count nowhere.
@@ -322,6 +326,16 @@ func TestCache_Controls(t *testing.T) {
 	hit(t, g.chat(t, held, ask("Where?", "")), true)
 	if times.Load() != 4 {
 		t.Errorf("upstream was asked %d times", times.Load())
+	}
+	// What the key may not say in the body it may not say elsewhere.
+	held = g.key(t, `{"allowed_cache_controls":["ttl"]}`)
+	hit(t, g.chat(t, held, ask("Where?", "")), false)
+	c.Settle()
+	for _, header := range []string{"no-cache", "no-store, no-cache", "max-age=0"} {
+		hit(t, g.chat(t, held, ask("Where?", ""), "Cache-Control", header), true)
+	}
+	if r := g.chat(t, held, ask("Where?", `,"metadata":{"redis_namespace":"mine"}`)); r.status != http.StatusForbidden || !strings.Contains(r.text, "cache.namespace") {
+		t.Errorf("%d %s", r.status, r.text)
 	}
 }
 

@@ -58,6 +58,11 @@ func TestTracestate(t *testing.T) {
 		{[]string{"a=b=c"}, ""},
 		{[]string{"a=\x01"}, ""},
 		{[]string{"@a=1"}, ""},
+		{[]string{"1a@b=1"}, "1a@b=1"},
+		{[]string{"1a=1"}, ""},
+		{[]string{"a@1b=1"}, ""},
+		{[]string{"a@_b=1"}, ""},
+		{[]string{"a@abcdefghijklmno=1"}, ""},
 		{[]string{strings.TrimSuffix(strings.Repeat("a=1,", 33), ",")}, ""},
 		{[]string{"a=" + strings.Repeat("x", 600)}, ""},
 	} {

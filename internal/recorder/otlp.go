@@ -128,7 +128,7 @@ func answerProto(w http.ResponseWriter, status int, m proto.Message) {
 	body, _ := proto.Marshal(m) // of our own making
 	w.Header().Set("Content-Type", "application/x-protobuf")
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // the caller may be gone
+	_, _ = w.Write(body) //nolint:gosec // protobuf, and the caller may be gone
 }
 
 // takeTraces keeps spans, or says what is wrong with them.

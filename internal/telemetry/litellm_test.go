@@ -339,6 +339,18 @@ func TestLiteLLMSwap(t *testing.T) {
 	}
 }
 
+// TestLiteLLMForgedLabels: what a caller writes into one label stays in it.
+func TestLiteLLMForgedLabels(t *testing.T) {
+	m := on(t, telemetry.LiteLLMOptions{Metadata: []string{"metadata.one", "metadata.two"}, Metrics: []telemetry.MetricsGroup{{
+		Metrics: []string{"litellm_proxy_total_requests_metric"}, Labels: []string{"metadata_one", "metadata_two"}}}})
+	end(m, finished(func(c *record.Call) {
+		c.KeyMetadata, c.RequestMetadata = []byte(`{"two":"true"}`), []byte(`{"one":"a\u0000forged"}`)
+	}))
+	if got := scrape(t, m); got[`litellm_proxy_total_requests_metric_total{metadata_one="aforged",metadata_two="true"}`] != 1 {
+		t.Errorf("%v", litellmOnly(got))
+	}
+}
+
 // TestLiteLLMBound: callers beyond 10,000 combinations share one, and nothing is lost.
 func TestLiteLLMBound(t *testing.T) {
 	m := on(t, telemetry.LiteLLMOptions{Metrics: []telemetry.MetricsGroup{{Metrics: []string{"litellm_proxy_total_requests_metric"}, Labels: []string{"hashed_api_key"}}}})

@@ -47,11 +47,15 @@ type Store struct {
 
 var _ cache.Store = (*Store)(nil)
 
-// Open reads the settings disk_cache_dir, namespace, max_size_mb and default_in_memory_ttl.
-func Open(settings *setting.Map, log *slog.Logger) (*Store, error) {
-	o := Options{
-		Dir: settings.Text("disk_cache_dir"), Namespace: settings.Text("namespace"), TTL: settings.Seconds("default_in_memory_ttl", DefaultTTL), Log: log,
-	}
+// Check looks at the settings alone.
+func Check(settings *setting.Map) error {
+	_, err := options(settings)
+	return err
+}
+
+// options reads the settings disk_cache_dir, namespace, max_size_mb and default_in_memory_ttl.
+func options(settings *setting.Map) (Options, error) {
+	o := Options{Dir: settings.Text("disk_cache_dir"), Namespace: settings.Text("namespace"), TTL: settings.Seconds("default_in_memory_ttl", DefaultTTL)}
 	if o.Dir == "" {
 		o.Dir = DefaultDir
 	}
@@ -60,9 +64,16 @@ func Open(settings *setting.Map, log *slog.Logger) (*Store, error) {
 		settings.Fault("max_size_mb", "must be at least 1")
 	}
 	o.MaxBytes = int64(mb) << 20
-	if err := settings.Err(); err != nil {
+	return o, settings.Err()
+}
+
+// Open reads the settings and opens the folder.
+func Open(settings *setting.Map, log *slog.Logger) (*Store, error) {
+	o, err := options(settings)
+	if err != nil {
 		return nil, err
 	}
+	o.Log = log
 	s, err := New(o)
 	if err != nil {
 		settings.Fault("disk_cache_dir", "%v", err)
@@ -142,10 +153,29 @@ func name(key string) string {
 // path spreads the files over 256 folders.
 func (s *Store) path(name string) string { return filepath.Join(s.dir, name[:2], name+entryFile) }
 
+// read reads a file, as long as somebody waits for it: a disk that hangs, or a network's that is away, ends no read by itself.
+func read(ctx context.Context, path string) ([]byte, error) {
+	type result struct {
+		raw []byte
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		raw, err := os.ReadFile(path) //nolint:gosec // G304: the name is a sum in the cache's own folder
+		done <- result{raw, err}
+	}()
+	select {
+	case r := <-done:
+		return r.raw, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // Get implements cache.Store.
-func (s *Store) Get(_ context.Context, key string) ([]byte, error) {
+func (s *Store) Get(ctx context.Context, key string) ([]byte, error) {
 	n := name(key)
-	raw, err := os.ReadFile(s.path(n))
+	raw, err := read(ctx, s.path(n))
 	if errors.Is(err, fs.ErrNotExist) {
 		s.files.forget(n)
 		return nil, cache.ErrMiss

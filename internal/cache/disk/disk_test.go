@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -50,6 +51,32 @@ func TestStore(t *testing.T) {
 			return open(t, disk.Options{Dir: dir, Namespace: namespace})
 		},
 	})
+}
+
+// A disk that hangs holds no call up: here a file that nobody ever writes.
+func TestHangs(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, disk.Options{Dir: dir})
+	if err := s.Set(t.Context(), "k", []byte("v"), 0); err != nil {
+		t.Fatal(err)
+	}
+	found, err := filepath.Glob(filepath.Join(dir, "*", "*", "*.entry"))
+	if err != nil || len(found) != 1 {
+		t.Fatal(found, err)
+	}
+	if err := errors.Join(os.Remove(found[0]), syscall.Mkfifo(found[0], 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if v, err := s.Get(ctx, "k"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%q %v", v, err)
+	}
+	w, err := os.OpenFile(found[0], os.O_WRONLY, 0) // who still reads comes to an end
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = w.Close()
 }
 
 // What was stored is there after a restart, and what is over is not.

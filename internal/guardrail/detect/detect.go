@@ -38,7 +38,7 @@ type Rule struct {
 	Find func(text string, at int) (start, end int, ok bool)
 	// Before is how many bytes a match may begin before its literal.
 	Before int
-	// Longest is how many bytes of a match a Pattern sees; 0 = 128. One that reaches so far takes the rest of its token too.
+	// Longest is how many bytes of a match a Pattern sees; 0 = 128. One that reaches so far takes the rest of its token too, up to longestRest.
 	Longest int
 	// Held is how many bytes of a match are waited for where a text comes in pieces, when it is fewer than Longest: those of a stream
 	// that is held back.
@@ -234,6 +234,7 @@ func (r *rule) at(text string, at int, found []Match) []Match {
 		if from+loc[1] > at {
 			if from+loc[1] == until {
 				loc = toTheEnd(text, from, loc)
+				text = text[:from+loc[1]] // what goes on even further is one too
 			}
 			if m, ok := r.match(text, from, loc); ok {
 				return append(found, m)
@@ -248,11 +249,15 @@ func (r *rule) at(text string, at int, found []Match) []Match {
 	return found
 }
 
+// longestRest bounds it: every literal of a text may begin a match.
+const longestRest = 1024
+
 // toTheEnd are the indexes of a match that was cut, with the rest of the token that it is: a mask must leave no part.
 func toTheEnd(text string, base int, loc []int) []int {
 	cut := loc[1]
 	end := base + cut
-	for end < len(text) && (isAlnum(text[end]) || strings.IndexByte("_-./+=~%", text[end]) >= 0) {
+	limit := min(end+longestRest, len(text))
+	for end < limit && (isAlnum(text[end]) || strings.IndexByte("_-./+=~%", text[end]) >= 0) {
 		end++
 	}
 	for i := 1; i < len(loc); i += 2 {

@@ -1,6 +1,10 @@
 package detect
 
-import "strings"
+import (
+	"bytes"
+	"encoding/base64"
+	"strings"
+)
 
 // Secrets are keys, tokens and passwords, by the names of what they belong to.
 func Secrets() []Rule {
@@ -58,8 +62,8 @@ func Secrets() []Rule {
 		{Kind: "age_secret_key", Literals: []string{"AGE-SECRET-KEY-1"}, Pattern: `AGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}`},
 		{Kind: "jwt", Literals: []string{"eyJ"}, Find: jwt, Longest: 4096, Held: held},
 		{Kind: "oracle_connect_string", Score: .9, Literals: []string{"jdbc:oracle:", "oracle+", "sqlplus"}, Fold: true, Longest: 160, Loose: true, Pattern: `(?i)(?:jdbc:oracle:thin:|oracle\+[a-z]+://|sqlplus\s+)([\w$#]{1,30}[/:][^@\s/]{3,64})@`},
-		{Kind: "url_with_password", Literals: []string{"://"}, Longest: 256, Loose: true, Pattern: `://[^\s/:@]{0,64}:([^\s/@]{3,128})@`, Check: notTemplate},
-		{Kind: "basic_auth", Score: .9, Literals: []string{"basic "}, Fold: true, Longest: longKey, Pattern: `(?i)basic\s+([A-Za-z0-9+/]{12,}={0,2})`, Check: mixed, Near: []string{"authorization"}},
+		{Kind: "url_with_password", Literals: []string{"://"}, Longest: 256, Loose: true, Pattern: `://[^\s/:@]{0,64}:([^\s/]{3,128})@`, Check: notTemplate},
+		{Kind: "basic_auth", Score: .9, Literals: []string{"basic "}, Fold: true, Longest: longKey, Pattern: `(?i)basic\s+([A-Za-z0-9+/]{12,}={0,2})`, Check: userAndPassword, Near: []string{"authorization"}},
 		{Kind: "bearer_token", Score: .9, Literals: []string{"bearer "}, Fold: true, Longest: 4096, Held: held, Pattern: `(?i)bearer\s+([A-Za-z0-9._~+/\-]{16,}=*)`, Check: mixed},
 		{Kind: "assigned_secret", Score: .7, Literals: []string{"password", "passwd", "pwd", "secret", "token", "api_key", "apikey", "api-key", "passphrase"}, Fold: true, Longest: 192, Loose: true, Check: assigned,
 			Pattern: `(?i)(?:password|passwd|pwd|passphrase|secret|token|api[_\-]?key)["']?\s{0,3}(?::=|=>|[:=])\s{0,3}["']?([^\s"',;<>{}()\[\]]{8,})`},
@@ -141,6 +145,12 @@ func hasDigit(s string) bool { return strings.ContainsAny(s, "0123456789") }
 
 // notTemplate leaves out a password that stands for another one: ${PASSWORD}, <password>, ****.
 func notTemplate(s string) bool { return !strings.ContainsAny(s, "${}<>*") && s != "password" }
+
+// userAndPassword reports whether Base64 stands for what Basic authentication sends.
+func userAndPassword(s string) bool {
+	plain, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(s, "="))
+	return err == nil && bytes.IndexByte(plain, ':') >= 0
+}
 
 // mixed tells a token from words.
 func mixed(s string) bool {

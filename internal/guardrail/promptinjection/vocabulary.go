@@ -1,6 +1,10 @@
 package promptinjection
 
-import "math/bits"
+import (
+	"maps"
+	"math/bits"
+	"slices"
+)
 
 // class is what a word may be in an attack.
 type class uint16
@@ -78,7 +82,8 @@ func newVocabulary(like float64) *vocabulary {
 			v.exact[word] |= e.class
 		}
 	}
-	for word, c := range v.exact {
+	for _, word := range slices.Sorted(maps.Keys(v.exact)) {
+		c := v.exact[word]
 		if len(word) >= leastFuzzy && len(word) <= maxWord && c&filler == 0 {
 			v.fuzzy[len(word)] = append(v.fuzzy[len(word)], entry{word, letters(word), c})
 		}
