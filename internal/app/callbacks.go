@@ -104,6 +104,9 @@ func (a *App) openCallback(b *built, name string, vars map[string]string) (callb
 	if err != nil {
 		return nil, nil, err
 	}
+	if w, ok := cb.(interface{ WantsTexts() bool }); ok && logging == nil && !w.WantsTexts() {
+		logging = new(false) // what it does not send does not lie in its queue
+	}
 	if vars == nil {
 		for _, unknown := range settings.Unknown() {
 			b.warnSetting(path+"."+unknown, fmt.Sprintf("the callback %s has no such setting", kind))

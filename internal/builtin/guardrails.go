@@ -7,6 +7,7 @@ import (
 	"tollgate/internal/guardrail/azurecontentsafety"
 	"tollgate/internal/guardrail/bannedkeywords"
 	"tollgate/internal/guardrail/bedrock"
+	"tollgate/internal/guardrail/blockcode"
 	"tollgate/internal/guardrail/blockeduser"
 	"tollgate/internal/guardrail/bounds"
 	"tollgate/internal/guardrail/contentfilter"
@@ -20,6 +21,7 @@ import (
 	"tollgate/internal/guardrail/pii"
 	"tollgate/internal/guardrail/presidio"
 	"tollgate/internal/guardrail/promptinjection"
+	"tollgate/internal/guardrail/toolpermission"
 	"tollgate/internal/provider"
 	"tollgate/internal/provider/oci"
 )
@@ -40,6 +42,7 @@ func Guardrails(getenv func(string) string, out *egress.Egress, lease *provider.
 		"azure/text_moderations":  azurecontentsafety.OpenModeration,
 		"banned_keywords":         bannedkeywords.Open,
 		"bedrock":                 bedrock.Open,
+		"block_code_execution":    blockcode.Open,
 		"blocked_user_check":      blockeduser.Open,
 		"detect_prompt_injection": promptinjection.Open,
 		"generic_guardrail_api":   generic.Open,
@@ -54,5 +57,6 @@ func Guardrails(getenv func(string) string, out *egress.Egress, lease *provider.
 		"openai_moderation":       openaimoderation.Open,
 		"pii":                     pii.Open,
 		"presidio":                presidio.Open,
+		"tool_permission":         toolpermission.Open,
 	}
 }

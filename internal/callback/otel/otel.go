@@ -128,3 +128,6 @@ var captures = []string{"true", "1", "span_only", "event_only", "span_and_event"
 
 // captured reports whether a word has texts go along.
 func captured(word string) bool { return slices.Contains(captures, word) }
+
+// WantsTexts reports whether spans carry prompts and answers. Where they do not, events need none.
+func (x *Exporter) WantsTexts() bool { return x.content }
