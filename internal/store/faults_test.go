@@ -160,7 +160,7 @@ func TestPostgres_PausedHangsNobody(t *testing.T) {
 func TestPostgres_StuckChangeLosesItsTurn(t *testing.T) {
 	t.Parallel()
 	url := testkit.Postgres(t)
-	stuck := open(t, store.Options{URL: url, Timeout: 200 * time.Millisecond})
+	stuck := open(t, store.Options{URL: url, Timeout: time.Second})
 	other := open(t, store.Options{URL: url})
 	err := stuck.Update(t.Context(), func(tx account.Tx) error {
 		if err := tx.Insert(t.Context(), &account.Key{Token: "stuck"}); err != nil {
@@ -182,7 +182,7 @@ func TestPostgres_StuckChangeLosesItsTurn(t *testing.T) {
 func TestUpdate_InsideAnUpdateIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]store.Options{"sqlite": {Dir: t.TempDir()}, "postgres": {URL: testkit.Postgres(t)}} {
-		o.Timeout = 200 * time.Millisecond
+		o.Timeout = time.Second
 		s := open(t, o)
 		err := s.Update(t.Context(), func(account.Tx) error { return put(t.Context(), s, "inner") })
 		if !errors.Is(err, account.ErrUnavailable) {
