@@ -291,9 +291,14 @@ func (a *App) replace(cfg *config.Config) (config.Diagnostics, error) {
 	}
 	if b.found.HasErrors() {
 		b.lease.Release()
+		a.abandonCache(b)
 		return b.found, ErrConfig
 	}
-	return b.found, a.take(b)
+	if err := a.take(b); err != nil {
+		a.abandonCache(b)
+		return b.found, err
+	}
+	return b.found, nil
 }
 
 // Close writes what is not written yet and releases everything, within ctx. Call it when the listeners have drained.

@@ -44,6 +44,13 @@ func (o *openedCache) retire() {
 	}
 }
 
+// abandonCache closes the cache of a configuration that is not taken, unless it is the one in force.
+func (a *App) abandonCache(b *built) {
+	if before := a.inForce.Load(); b.cache != nil && (before == nil || before.cache != b.cache) {
+		_ = b.cache.cache.Close() // nobody has used it
+	}
+}
+
 // openCache opens the cache that the configuration names. One that cannot be opened is left out and reported: calls do not
 // depend on it.
 func (a *App) openCache(b *built) {

@@ -219,7 +219,7 @@ func TestReloadKeepsTheCache(t *testing.T) {
 	}
 }
 
-// A variable that the cache has read is a part of it, wherever it is set.
+// A variable that the cache has read is a part of it, wherever it is set. A reload that is refused leaves no cache behind.
 func TestReloadReadsTheCachesVariables(t *testing.T) {
 	k := &kinds{}
 	cached := chatModel + "litellm_settings: {cache: true, cache_params: {type: map}}\nenvironment_variables: {MAP_URL: 'map://one', OTHER: %s}\n"
@@ -235,6 +235,21 @@ func TestReloadReadsTheCachesVariables(t *testing.T) {
 	if len(k.stores) != 2 {
 		t.Errorf("%d caches were opened", len(k.stores))
 	}
+	const wrong = "guardrails: [{guardrail_name: g, litellm_params: {guardrail: wrod, mode: pre_call}}]\n"
+	for range 2 { // with another cache, and with the one in force
+		if _, err := w.reload(strings.NewReplacer("map://one", "map://three", "%s", "b").Replace(cached) + wrong); !errors.Is(err, app.ErrConfig) {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.reload(strings.NewReplacer("map://one", "map://two", "%s", "b").Replace(cached) + wrong); !errors.Is(err, app.ErrConfig) {
+		t.Fatal(err)
+	}
+	for i, s := range k.stores {
+		if i > 1 != s.closed {
+			t.Errorf("cache %d of %d is closed: %v, and the second one is in force", i, len(k.stores), s.closed)
+		}
+	}
+	k.stores = k.stores[:2]
 }
 
 // The page of the cache shows no secret, wherever it stands.

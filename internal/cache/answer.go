@@ -101,7 +101,7 @@ func decode(raw []byte) (*Answer, error) {
 		return nil, errEntry
 	}
 	if about, ok := jsonscan.Find(members, "tollgate"); ok {
-		if json.Unmarshal(about, &e.Served) != nil {
+		if json.Unmarshal(about, &e.Served) != nil || e.Cost < 0 || e.Prompt < 0 || e.Completion < 0 {
 			return nil, errEntry
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -392,7 +393,9 @@ func TestCache_Garbage(t *testing.T) {
 	defer c.Close()
 	key := c.ask(t, question("")).Key()
 	for _, garbage := range []string{"", "x", "{}", `{"timestamp":1}`, `{"timestamp":"now","response":"{}"}`, `{"timestamp":1,"response":{}}`, `{"timestamp":1,"response":"[1]"}`, `{"timestamp":1,"response":"{\"a\""}`,
-		`{"timestamp":1e300,"response":"{}"}`, `{"timestamp":1,"response":"{}","tollgate":{"cost":"much"}}`, `{'timestamp': 1, 'response': '{}'}`} {
+		`{"timestamp":1e300,"response":"{}"}`, `{"timestamp":1,"response":"{}","tollgate":{"cost":"much"}}`, `{'timestamp': 1, 'response': '{}'}`,
+		`{"timestamp":1,"response":"{}"}`, `{"timestamp":1,"response":"{\"choices\":[]}"}`, `{"timestamp":1,"response":"{\"choices\":[{\"message\":{\"content\":\"cut\"}}]}"}`,
+		`{"timestamp":1,"response":` + strconv.Quote(rome) + `,"tollgate":{"cost":-1}}`, `{"timestamp":1,"response":` + strconv.Quote(rome) + `,"tollgate":{"prompt_tokens":-1}}`} {
 		_ = store.Set(t.Context(), key, []byte(garbage), time.Hour)
 		p := c.ask(t, question(""))
 		if found := p.Lookup(t.Context(), nil); found != nil {
@@ -400,8 +403,9 @@ func TestCache_Garbage(t *testing.T) {
 		}
 		p.Drop(false)
 	}
-	_ = store.Set(t.Context(), key, []byte(`{"timestamp":1700000000.5,"response":"{\"id\":\"of LiteLLM\"}"}`), time.Hour)
-	if found := c.ask(t, question("")).Lookup(t.Context(), nil); found == nil || string(found.Body) != `{"id":"of LiteLLM"}` || found.Time.UnixMilli() != 1700000000500 {
+	const body = `{"choices":[{"message":{"content":"of LiteLLM"},"finish_reason":"stop"}]}`
+	_ = store.Set(t.Context(), key, []byte(`{"timestamp":1700000000.5,"response":`+strconv.Quote(body)+`}`), time.Hour)
+	if found := c.ask(t, question("")).Lookup(t.Context(), nil); found == nil || string(found.Body) != body || found.Time.UnixMilli() != 1700000000500 {
 		t.Errorf("LiteLLM's form: %+v", found)
 	}
 }

@@ -149,7 +149,7 @@ func (m *meaning) find(ctx context.Context, p *Plan) *Found {
 			return err
 		}
 		e, err := decode(raw)
-		if err == nil && similarity >= c.o.Semantic.Threshold && p.fresh(e) {
+		if err == nil && similarity >= c.o.Semantic.Threshold && p.fits(e) {
 			found = &Found{Answer: e, Key: p.key, Similarity: similarity}
 		}
 		return err

@@ -140,11 +140,16 @@ func (p *Plan) find(ctx context.Context) *Found {
 		return p.items.find(ctx, p)
 	}
 	if p.c.o.Store != nil {
-		if e := p.c.get(ctx, p.key); e != nil && p.fresh(e) {
+		if e := p.c.get(ctx, p.key); e != nil && p.fits(e) {
 			return &Found{Answer: e, Key: p.key}
 		}
 	}
 	return p.meaning.find(ctx, p)
+}
+
+// fits reports whether an entry is one that the call can be answered with: somebody else may have written it.
+func (p *Plan) fits(e *Answer) bool {
+	return p.fresh(e) && Kept(p.call.Request.Operation, e.Body, false)
 }
 
 // fresh reports whether an entry is young enough for the call.
