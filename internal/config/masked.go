@@ -1,6 +1,14 @@
 package config
 
-import "tollgate/internal/secret"
+import (
+	"regexp"
+	"strings"
+
+	"tollgate/internal/secret"
+)
+
+// inAddress finds the password before the host of an address, and one in its query.
+var inAddress = regexp.MustCompile(`(?i)([a-z][a-z0-9+.\-]*://[^\s/@:?#]*:|[?&][^=&\s]*(?:password|secret|token|key)[^=&\s]*=)[^\s/@&#]+(@|&|#|$)`)
 
 // Masked returns the parameters as JSON-ready values (see Extra) with every secret
 // masked: what /model/info repeats of them. The map is new at each call.
@@ -38,8 +46,11 @@ func masked(n *node, s shape, hide bool) *node {
 			out.entries[i] = e
 		}
 	default:
-		if hide && !n.isNull() {
+		switch {
+		case hide && !n.isNull():
 			out.tag, out.text = "!!str", secret.Mask
+		case strings.Contains(n.text, "://"):
+			out.text = inAddress.ReplaceAllString(n.text, "${1}"+secret.Mask+"${2}")
 		}
 	}
 	return &out

@@ -153,3 +153,23 @@ func TestValue(t *testing.T) {
 		t.Error("the zero Params are not empty")
 	}
 }
+
+// A password inside of an address is masked where the configuration is shown, whatever the key is called.
+func TestMasked_Addresses(t *testing.T) {
+	cfg, found := config.Parse("test", []byte(`
+litellm_settings:
+  cache: true
+  cache_params: {type: redis, url: "redis://user:hidden-1@cache:6379/0", other: "https://host/path?api_key=hidden-2&x=1", plain: "https://host:8443/path?x=1"}
+callback_settings: {x: {endpoint: "https://u:hidden-3@host/in"}}
+`), func(string) (string, bool) { return "", false })
+	if found.HasErrors() {
+		t.Fatal(found)
+	}
+	text, err := cfg.Dump()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shown := string(text); strings.Contains(shown, "hidden") || !strings.Contains(shown, "redis://user:*****@cache:6379/0") || !strings.Contains(shown, "https://host:8443/path?x=1") {
+		t.Errorf("%s", shown)
+	}
+}
