@@ -49,6 +49,9 @@ var thresholds = []struct {
 	{.85, "threshold_crossed", "15% Threshold Crossed"},
 }
 
+// hardlyUsed is the part of a budget below which a refused call alone is no news of it.
+const hardlyUsed = .5
+
 // lookAtBudgets tells of budgets that a call has brought near their end, once a TTL for each threshold.
 func (a *Alerter) lookAtBudgets(s *Settings, c *record.Call) {
 	if c.EndUser != "" && c.Cost > 0 && !s.Webhook.Empty() {
@@ -79,8 +82,8 @@ func (a *Alerter) lookAtBudgets(s *Settings, c *record.Call) {
 		}
 		a.passed(s, scope, b, ratio(b), c)
 	}
-	// What is left does not pay for a call. Of a budget that is far from its end that says nothing: the call was too dear.
-	if nearEnd := thresholds[len(thresholds)-1].part; refused && most.Limit > 0 && ratio(most) >= nearEnd {
+	// What is left does not pay for a call. Of a budget that is hardly used that says nothing: the call was too dear.
+	if refused && most.Limit > 0 && ratio(most) >= hardlyUsed {
 		a.passed(s, worst, most, 1, c)
 	}
 }
