@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -74,27 +75,17 @@ type Cache struct {
 
 // New makes a cache. Close closes its stores too.
 func New(o Options) *Cache {
-	orElse(&o.Timeout, standardTimeout)
-	orElse(&o.Wait, standardWait)
-	orElse(&o.StreamWait, standardStreamWait)
-	if o.LargestItem == 0 {
-		o.LargestItem = standardLargestItem
-	}
-	if o.Scope == "" {
-		o.Scope = ScopeTeam
-	}
+	o.Timeout = cmp.Or(o.Timeout, standardTimeout)
+	o.Wait = cmp.Or(o.Wait, standardWait)
+	o.StreamWait = cmp.Or(o.StreamWait, standardStreamWait)
+	o.LargestItem = cmp.Or(o.LargestItem, standardLargestItem)
+	o.Scope = cmp.Or(o.Scope, ScopeTeam)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	c := &Cache{o: o}
 	c.flights.running = map[string]*flight{}
 	return c
-}
-
-func orElse(d *time.Duration, standard time.Duration) {
-	if *d == 0 {
-		*d = standard
-	}
 }
 
 // callTypes are LiteLLM's names of what can be cached (supported_call_types).

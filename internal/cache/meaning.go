@@ -167,9 +167,7 @@ func (m *meaning) embed(ctx context.Context, p *Plan) bool {
 		c.note(Event{Kind: Skipped, Operation: "embed"})
 		return false
 	}
-	limit := c.o.Semantic.Timeout
-	orElse(&limit, standardEmbedTimeout)
-	inner, cancel := context.WithTimeout(ctx, limit)
+	inner, cancel := context.WithTimeout(ctx, cmp.Or(c.o.Semantic.Timeout, standardEmbedTimeout))
 	defer cancel()
 	begun := time.Now()
 	vector, cost, err := p.call.Embed(inner, c.o.Semantic.Model, m.text)

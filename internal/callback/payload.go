@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"time"
 
 	"tollgate/internal/jsonscan"
 	"tollgate/internal/record"
@@ -57,7 +56,7 @@ func (p *Payload) fillCall(c *record.Call) {
 		p.ID = c.SentID
 	}
 	if c.CacheHit { // else a hit has the id of the call that it repeats
-		p.ID += "_cache_hit" + strconv.FormatFloat(seconds(c.Started), 'f', 6, 64)
+		p.ID += "_cache_hit" + strconv.FormatFloat(record.Seconds(c.Started), 'f', 6, 64)
 	}
 	p.TraceID = c.SessionID
 	if p.TraceID == "" {
@@ -95,19 +94,11 @@ func (p *Payload) fillCall(c *record.Call) {
 }
 
 func (p *Payload) fillTimes(c *record.Call) {
-	p.StartTime, p.EndTime = seconds(c.Started), seconds(c.Ended)
+	p.StartTime, p.EndTime = record.Seconds(c.Started), record.Seconds(c.Ended)
 	p.CompletionStartTime, p.ResponseTime = p.EndTime, c.Duration().Seconds()
 	if c.Stream && c.FirstByte > 0 {
-		p.CompletionStartTime, p.ResponseTime = seconds(c.Started.Add(c.FirstByte)), c.FirstByte.Seconds()
+		p.CompletionStartTime, p.ResponseTime = record.Seconds(c.Started.Add(c.FirstByte)), c.FirstByte.Seconds()
 	}
-}
-
-// seconds is a time as LiteLLM writes it; 0 for no time.
-func seconds(t time.Time) float64 {
-	if t.IsZero() {
-		return 0
-	}
-	return float64(t.UnixMicro()) / 1e6
 }
 
 func breakdown(c *record.Call) *CostBreakdown {

@@ -3,8 +3,6 @@ package gateway
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -368,13 +366,6 @@ const (
 	// mostCopies bounds for how many calls they are at work at once.
 	mostCopies = 256
 )
-
-// newSpan makes the id of a span.
-func newSpan() string {
-	var id [8]byte
-	_, _ = rand.Read(id[:]) // it never fails
-	return hex.EncodeToString(id[:])
-}
 
 // blocked reports whether an error is a guardrail's verdict.
 func blocked(err error) bool {

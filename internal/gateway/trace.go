@@ -242,3 +242,10 @@ func (q *request) attemptStep(i int, a *dispatch.Attempt) record.Step {
 	}
 	return s
 }
+
+// newSpan makes the id of a span.
+func newSpan() string {
+	var id [8]byte
+	_, _ = rand.Read(id[:]) // it never fails
+	return hex.EncodeToString(id[:])
+}

@@ -159,12 +159,10 @@ func (r *Run) note(e *entry, start time.Time, f func()) {
 		e.start = start
 	}
 	e.end = now
-	e.Start, e.End = seconds(e.start), seconds(now)
+	e.Start, e.End = record.Seconds(e.start), record.Seconds(now)
 	e.Duration += now.Sub(start).Seconds()
 	f()
 }
-
-func seconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
 
 // judged notes one verdict, but for a block, which block notes when it is certain.
 func (e *entry) judged(v *Verdict, err error) {

@@ -194,3 +194,11 @@ type Attempt struct {
 
 // Duration is the time from arrival to end.
 func (c *Call) Duration() time.Duration { return c.Ended.Sub(c.Started) }
+
+// Seconds is a time as LiteLLM writes it: seconds since 1970, 0 for no time.
+func Seconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMicro()) / 1e6
+}

@@ -3,9 +3,11 @@ package redis_test
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"reflect"
 	"strconv"
@@ -63,7 +65,10 @@ func TestURL(t *testing.T) {
 }
 
 func TestCluster(t *testing.T) {
-	addrs := startCluster(t)
+	var addrs []string
+	for _, node := range testkit.RedisCluster(t) {
+		addrs = append(addrs, node.Addr)
+	}
 	suite(t, redis.Options{Addrs: addrs[:1], Cluster: true})
 	t.Run("a batch over all nodes", func(t *testing.T) {
 		truth := open(t, redis.Options{Addrs: addrs}).Truth("a", time.Minute)
@@ -85,15 +90,15 @@ func TestCluster(t *testing.T) {
 
 // After a fail-over the replica that became the master is asked.
 func TestSentinel(t *testing.T) {
-	sentinel, master := startSentinel(t)
-	o := redis.Options{Addrs: []string{sentinel}, Master: "main"}
+	sentinel, master := testkit.RedisSentinel(t)
+	o := redis.Options{Addrs: []string{sentinel.Addr}, Master: "main"}
 	suite(t, o)
 	truth := open(t, o).Truth("a", time.Minute)
 	ask := []quota.Ask{{Account: "rpm:api_key:k", Kind: quota.Rate, Cap: 10, Need: 1, Want: 1, Window: time.Minute}}
 	if _, err := truth.Take(ctx, ask); err != nil {
 		t.Fatal(err)
 	}
-	master.kill()
+	master.Crash()
 	eventually(t, "the new master answers", func() bool {
 		_, err := truth.Take(ctx, ask)
 		return err == nil
@@ -101,16 +106,22 @@ func TestSentinel(t *testing.T) {
 }
 
 func TestTLS(t *testing.T) {
-	addr, trust := startTLS(t)
-	suite(t, redis.Options{Addrs: []string{addr}, Password: secret.New("let-me-in"), TLS: &tls.Config{RootCAs: trust, ServerName: "127.0.0.1"}})
+	server, ca, password := testkit.RedisTLS(t)
+	certificate, err := os.ReadFile(ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr, trust := server.Addr, x509.NewCertPool()
+	trust.AppendCertsFromPEM(certificate)
+	suite(t, redis.Options{Addrs: []string{addr}, Password: secret.New(password), TLS: &tls.Config{RootCAs: trust, ServerName: "127.0.0.1"}})
 	t.Run("by URL", func(t *testing.T) {
-		c := open(t, redis.Options{URL: secret.New("rediss://:let-me-in@" + addr), TLS: &tls.Config{RootCAs: trust}})
+		c := open(t, redis.Options{URL: secret.New("rediss://:" + password + "@" + addr), TLS: &tls.Config{RootCAs: trust}})
 		if err := c.Ping(ctx); err != nil {
 			t.Error(err)
 		}
 	})
 	t.Run("an unknown certificate", func(t *testing.T) {
-		if err := open(t, redis.Options{URL: secret.New("rediss://:let-me-in@" + addr)}).Ping(ctx); err == nil {
+		if err := open(t, redis.Options{URL: secret.New("rediss://:" + password + "@" + addr)}).Ping(ctx); err == nil {
 			t.Error("it was trusted")
 		}
 	})

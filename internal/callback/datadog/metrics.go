@@ -1,6 +1,7 @@
 package datadog
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"strconv"
@@ -69,7 +70,7 @@ func (m *Metrics) of(e *callback.Event) []series {
 	p := &e.Payload
 	tags := m.site.tags(nil)
 	for _, t := range [...][2]string{
-		{"provider", p.Provider}, {"model_name", p.Model}, {"model_group", p.ModelGroup}, {"team", or(p.Metadata.TeamAlias, p.Metadata.TeamID)},
+		{"provider", p.Provider}, {"model_name", p.Model}, {"model_group", p.ModelGroup}, {"team", cmp.Or(p.Metadata.TeamAlias, p.Metadata.TeamID)},
 		{"status_code", strconv.Itoa(e.HTTPStatus)},
 	} {
 		if t[1] != "" {

@@ -1,6 +1,7 @@
 package datadog
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,7 +32,7 @@ type Observability struct {
 // OpenObservability reads the settings of the callback "datadog_llm_observability".
 func OpenObservability(spec callback.Spec) (callback.Callback, error) {
 	o := &Observability{site: readSite(spec, spanAgentPort, "LITELLM_DD_LLM_OBS_PORT"), now: time.Now}
-	o.app = or(spec.Settings.Text("ml_app", "DD_LLMOBS_ML_APP"), o.service)
+	o.app = cmp.Or(spec.Settings.Text("ml_app", "DD_LLMOBS_ML_APP"), o.service)
 	if strings.HasPrefix(o.name, "ddog-gov") {
 		spec.Settings.Fault("dd_site", "has no LLM observability; use the callback datadog there")
 	}
@@ -107,7 +108,7 @@ func (o *Observability) span(e *callback.Event) span {
 	p := &e.Payload
 	said := members(p.Metadata.Requester, "parent_id", "span_id", "trace_id", "name")
 	s := span{
-		Parent: or(said[0], "undefined"), ID: or(said[1], or(e.Trace.Span, p.CallID)), Trace: or(said[2], or(e.Trace.ID, p.TraceID)), Name: or(said[3], "litellm_llm_call"),
+		Parent: cmp.Or(said[0], "undefined"), ID: cmp.Or(said[1], cmp.Or(e.Trace.Span, p.CallID)), Trace: cmp.Or(said[2], cmp.Or(e.Trace.ID, p.TraceID)), Name: cmp.Or(said[3], "litellm_llm_call"),
 		Status: "ok", Start: int64(p.StartTime * 1e9), Duration: int64((p.EndTime - p.StartTime) * 1e9), Tags: o.tags(p), Session: e.Session,
 		Metrics: metricsOf(p),
 	}

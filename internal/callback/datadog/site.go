@@ -2,6 +2,7 @@
 package datadog
 
 import (
+	"cmp"
 	"net/http"
 	"regexp"
 	"slices"
@@ -44,10 +45,10 @@ func readSite(spec callback.Spec, port int, portEnv string) *site {
 	s := &site{
 		agent:   m.Text("dd_agent_host", env("LITELLM_DD_AGENT_HOST")...),
 		base:    strings.TrimSuffix(m.Text("dd_base_url", env("DD_BASE_URL")...), "/"),
-		source:  or(m.Text("dd_source", "DD_SOURCE"), "litellm"),
-		service: or(m.Text("dd_service", "DD_SERVICE"), "litellm-server"),
-		env:     or(m.Text("dd_env", "DD_ENV"), "unknown"),
-		version: or(m.Text("dd_version", "DD_VERSION"), "unknown"),
+		source:  cmp.Or(m.Text("dd_source", "DD_SOURCE"), "litellm"),
+		service: cmp.Or(m.Text("dd_service", "DD_SERVICE"), "litellm-server"),
+		env:     cmp.Or(m.Text("dd_env", "DD_ENV"), "unknown"),
+		version: cmp.Or(m.Text("dd_version", "DD_VERSION"), "unknown"),
 		host:    m.Getenv("HOSTNAME"),
 		pod:     m.Getenv("POD_NAME"),
 	}
@@ -77,13 +78,6 @@ func (s *site) check(m *setting.Map) {
 	if !siteName.MatchString(s.name) || !strings.Contains(s.name, ".") {
 		m.Fault("dd_site", "must be one of %s", strings.Join(sites, ", "))
 	}
-}
-
-func or(s, standard string) string {
-	if s == "" {
-		return standard
-	}
-	return s
 }
 
 // url is the address of an intake: subdomain stands before the site's name, path is the same everywhere.
@@ -117,7 +111,7 @@ func (s *site) tags(p *callback.Payload) []string {
 	for _, t := range p.RequestTags {
 		tags = append(tags, "request_tag:"+tag(t))
 	}
-	if team := or(p.Metadata.TeamAlias, p.Metadata.TeamID); team != "" {
+	if team := cmp.Or(p.Metadata.TeamAlias, p.Metadata.TeamID); team != "" {
 		tags = append(tags, "team:"+tag(team))
 	}
 	return tags

@@ -296,7 +296,7 @@ func FuzzMetadata(f *testing.F) {
 	n := 0
 	f.Fuzz(func(t *testing.T, metadata, header string) {
 		if !json.Valid([]byte(metadata)) || !strings.HasPrefix(metadata, "{") {
-			t.Skip("the gateway keeps objects alone")
+			return // the gateway keeps objects alone
 		}
 		n++
 		err := cb.Deliver(t.Context(), callbacktest.Events(t, 1, func(_ int, c *record.Call) {

@@ -2,6 +2,7 @@
 package langsmith
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -44,15 +45,15 @@ func Open(spec callback.Spec) (callback.Callback, error) {
 	}
 	key := m.NeedSecret("langsmith_api_key", env("LANGSMITH_API_KEY")...)
 	l := &Logger{
-		project: or(m.Text("langsmith_project", env("LANGSMITH_PROJECT")...), standardProject),
-		name:    or(m.Text("langsmith_default_run_name", env("LANGSMITH_DEFAULT_RUN_NAME")...), standardName),
+		project: cmp.Or(m.Text("langsmith_project", env("LANGSMITH_PROJECT")...), standardProject),
+		name:    cmp.Or(m.Text("langsmith_default_run_name", env("LANGSMITH_DEFAULT_RUN_NAME")...), standardName),
 		share:   m.Number("langsmith_sampling_rate", 1, env("LANGSMITH_SAMPLING_RATE")...),
 		batch:   callback.Batch{Events: m.Int("langsmith_batch_size", callback.StandardBatch, env("LANGSMITH_BATCH_SIZE")...)},
 	}
 	if l.share < 0 || l.share > 1 {
 		m.Fault("langsmith_sampling_rate", "must be from 0 to 1")
 	}
-	base := strings.TrimSuffix(or(m.Text("langsmith_base_url", env("LANGSMITH_BASE_URL")...), standardBase), "/")
+	base := strings.TrimSuffix(cmp.Or(m.Text("langsmith_base_url", env("LANGSMITH_BASE_URL")...), standardBase), "/")
 	if !strings.HasPrefix(base, "https://") && !strings.HasPrefix(base, "http://") {
 		m.Fault("langsmith_base_url", "must be an http or https URL")
 	}
@@ -65,13 +66,6 @@ func Open(spec callback.Spec) (callback.Callback, error) {
 		return nil, err
 	}
 	return l, nil
-}
-
-func or(s, standard string) string {
-	if s == "" {
-		return standard
-	}
-	return s
 }
 
 // Batch implements callback.Batcher.
@@ -137,7 +131,7 @@ func (l *Logger) run(e *callback.Event) run {
 	_ = json.Unmarshal(p.Metadata.Requester, &s) // null mostly; what is no text counts as absent
 	start, end := at(p.StartTime), at(p.EndTime)
 	r := run{
-		ID: or(s.RunID, idOf(p.CallID)), Parent: s.Parent, Name: or(s.Name, l.name), Type: "llm", Project: or(s.Project, l.project),
+		ID: cmp.Or(s.RunID, idOf(p.CallID)), Parent: s.Parent, Name: cmp.Or(s.Name, l.name), Type: "llm", Project: cmp.Or(s.Project, l.project),
 		Start: start.Format(time.RFC3339Nano), End: end.Format(time.RFC3339Nano), Tags: p.RequestTags, Error: p.ErrorStr,
 		Inputs: inputs(p), Outputs: outputs(p),
 	}
@@ -147,15 +141,15 @@ func (l *Logger) run(e *callback.Event) run {
 	if strings.Contains(p.CallType, "rerank") {
 		r.Type = "retriever"
 	}
-	r.Trace = or(s.Trace, r.ID)
-	r.Order = or(s.Order, strings.Replace(start.Format("20060102T150405.000000Z"), ".", "", 1)+r.ID)
+	r.Trace = cmp.Or(s.Trace, r.ID)
+	r.Order = cmp.Or(s.Order, strings.Replace(start.Format("20060102T150405.000000Z"), ".", "", 1)+r.ID)
 	metadata := map[string]any{
 		"ls_provider": p.Provider, "ls_model_name": p.Model, "ls_model_type": "chat", "litellm_call_id": p.CallID, "model_group": p.ModelGroup, "response_cost": p.ResponseCost,
 		"cache_hit": p.CacheHit, "user_api_key_alias": p.Metadata.KeyAlias, "user_api_key_team_alias": p.Metadata.TeamAlias, "end_user": p.EndUser,
 		"requester_metadata": p.Metadata.Requester, "guardrail_information": p.Guardrails,
 		"usage_metadata": map[string]any{"input_tokens": p.PromptTokens, "output_tokens": p.CompletionTokens, "total_tokens": p.TotalTokens, "total_cost": p.ResponseCost},
 	}
-	if session := or(s.Session, e.Session); session != "" {
+	if session := cmp.Or(s.Session, e.Session); session != "" {
 		metadata["session_id"] = session // joins the runs of one conversation
 	}
 	r.Extra = map[string]any{"metadata": metadata, "invocation_params": p.ModelParameters}

@@ -2,6 +2,7 @@
 package openmeter
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -35,11 +36,11 @@ func Open(spec callback.Spec) (callback.Callback, error) {
 		return nil, m.Err()
 	}
 	key := m.NeedSecret("openmeter_api_key", "OPENMETER_API_KEY")
-	endpoint := strings.TrimSuffix(or(m.Text("openmeter_api_endpoint", "OPENMETER_API_ENDPOINT"), standardEndpoint), "/")
+	endpoint := strings.TrimSuffix(cmp.Or(m.Text("openmeter_api_endpoint", "OPENMETER_API_ENDPOINT"), standardEndpoint), "/")
 	if !strings.HasPrefix(endpoint, "https://") && !strings.HasPrefix(endpoint, "http://") {
 		m.Fault("openmeter_api_endpoint", "must be an http or https URL")
 	}
-	meter := &Meter{kind: or(m.Text("openmeter_event_type", "OPENMETER_EVENT_TYPE"), standardType), to: post.Poster{
+	meter := &Meter{kind: cmp.Or(m.Text("openmeter_event_type", "OPENMETER_EVENT_TYPE"), standardType), to: post.Poster{
 		Client: spec.Client, URL: endpoint + "/api/v1/events", Timeout: m.Seconds("timeout", callback.Timeout), Header: http.Header{
 			"Content-Type": {"application/cloudevents-batch+json"}, "User-Agent": {"tollgate/" + spec.Version}, "Authorization": {"Bearer " + key.Reveal()},
 		},
@@ -48,13 +49,6 @@ func Open(spec callback.Spec) (callback.Callback, error) {
 		return nil, err
 	}
 	return meter, nil
-}
-
-func or(s, standard string) string {
-	if s == "" {
-		return standard
-	}
-	return s
 }
 
 // event is a CloudEvent. OpenMeter counts one of an id and a source once, however often it comes.

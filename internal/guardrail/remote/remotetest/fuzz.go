@@ -24,7 +24,7 @@ func FuzzReplies(f *testing.F, open guardrail.Opener, settings string, seeds ...
 	}
 	f.Fuzz(func(t *testing.T, body []byte, status int) {
 		if status < 200 || status > 599 {
-			t.Skip("no status of a final answer")
+			return // no status of a final answer
 		}
 		spec := Spec(t, settings, nil)
 		spec.Client = &http.Client{Transport: replier(func(r *http.Request) *http.Response {
